@@ -1,0 +1,36 @@
+//! Compiles the C++ shim and links libtorch with a run path, when the `train` feature is on.
+//!
+//! Every final binary needs these link arguments from its own build script: cargo does not hand
+//! a dependency's down, and without them libtorch would not be found when the binary starts.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "train")]
+    torch();
+}
+
+#[cfg(feature = "train")]
+fn torch() {
+    use std::{env, path::PathBuf};
+
+    println!("cargo:rerun-if-changed=src/train/shim.cpp");
+    // Set by torch-sys, whose `links` key is "tch".
+    let lib = PathBuf::from(
+        env::var("DEP_TCH_LIBTORCH_LIB")
+            .expect("torch-sys names the folder of libtorch's libraries"),
+    );
+    let home = lib.parent().expect("a library folder has a parent");
+    let include = home.join("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file("src/train/shim.cpp")
+        .compile("hexapla_shim");
+    println!("cargo:rustc-link-search=native={}", lib.display());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
+    println!("cargo:rustc-link-arg=-ltorch");
+}

@@ -1,0 +1,3 @@
+//! Evaluation of runs: classification and retrieval.
+//!
+//! Trains nothing.

@@ -1,0 +1,3 @@
+//! Languages: tags and their conversion, measured labels.
+//!
+//! The only place that knows language codes.

@@ -1,0 +1,3 @@
+//! Quality measures of a document and the peers' rule sets.
+//!
+//! Verdicts are columns; nothing here removes a row.

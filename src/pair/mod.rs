@@ -1,0 +1,3 @@
+//! Measures of a translation pair.
+//!
+//! No alignment models.

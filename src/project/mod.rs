@@ -1,0 +1,3 @@
+//! Projects: `hexapla.toml`, nodes, keys, and building what is out of date.
+//!
+//! Prints nothing.

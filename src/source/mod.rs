@@ -1,0 +1,3 @@
+//! Sources: one file a format, each a stream of rows or rejected rows.
+//!
+//! Writes nothing.

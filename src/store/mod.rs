@@ -1,0 +1,5 @@
+//! Files: tables of Parquet parts under a manifest, rejected rows, mapped packs, external grouping.
+//!
+//! Knows nothing of text or SQL.
+
+pub mod manifest;

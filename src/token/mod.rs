@@ -1,0 +1,3 @@
+//! Tokenizers and packs.
+//!
+//! No SQL, no tensors.

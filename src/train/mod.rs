@@ -1,0 +1,3 @@
+//! The trainer: models, objectives, optimizer, checkpoints, the loop.
+//!
+//! Reads packs and labelled batches; never SQL.
