@@ -3,3 +3,5 @@
 //! Knows nothing of text or SQL.
 
 pub mod manifest;
+pub mod part;
+pub mod table;

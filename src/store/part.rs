@@ -1,0 +1,175 @@
+//! Writing one Parquet part: under a temporary name, hashed while written, synced, then renamed.
+//!
+//! A part's name is a function of its key, so a part that a killed run finished is found again by
+//! the next run and taken over. Parts say nothing about being committed: the manifest does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::manifest::{Part, open_to_all, sync_dir};
+use crate::error::{Error, Result};
+use crate::{id, schema};
+
+/// Row groups hold at most this many uncompressed bytes.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+/// The footer's entry with the part as the manifest will list it, less its own hash.
+const FOOTER: &str = "hexapla.part";
+
+/// A part being written; dropped unfinished, it leaves nothing behind.
+pub struct PartWriter {
+    dir: PathBuf,
+    name: String,
+    schema: SchemaRef,
+    writer: ArrowWriter<Hashed>,
+    temp: tempfile::TempPath,
+    part: Part,
+}
+
+struct Hashed {
+    file: BufWriter<File>,
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(buf)?;
+        self.hash.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The file name of the part with a key, inside its table's folder.
+pub fn part_name(prefix: &str, key: &str) -> String {
+    let key = id::hex128(id::hash128(key.as_bytes()));
+    format!("{prefix}part-{}.parquet", &key[..16])
+}
+
+impl PartWriter {
+    /// Begins a part in a folder, which is created; `prefix` is `""` or a sub-folder such as
+    /// `errors/`. Columns are cast to `schema`, whose strings are written as `Utf8`.
+    pub fn create(dir: &Path, prefix: &str, key: &str, schema: &Schema) -> Result<Self> {
+        let fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .map(|f| Field::new(f.name(), schema::narrow(f.data_type()), f.is_nullable()))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let name = part_name(prefix, key);
+        let folder = dir.join(prefix);
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        let (file, temp) = tempfile::Builder::new()
+            .prefix(".tmp-")
+            .tempfile_in(&folder)
+            .map_err(|e| Error::io(&folder, e))?
+            .into_parts();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+            .set_max_row_group_row_count(Some(1 << 20))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_created_by(concat!("hexapla ", env!("CARGO_PKG_VERSION")).into())
+            .build();
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let out = Hashed { file: BufWriter::new(file), hash: Xxh3::new(), bytes: 0 };
+        let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)
+            .map_err(|e| Error::io(dir.join(&name), e))?;
+        let part = Part { file: name.clone(), key: key.into(), ..Part::default() };
+        Ok(Self { dir: dir.into(), name, schema, writer, temp, part })
+    }
+
+    /// Appends rows; the columns must be those of the schema up to the width of strings.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let columns = batch
+            .columns()
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(c, f)| Ok(cast(c, f.data_type())?))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
+        self.see_ids(&batch);
+        self.part.rows += batch.num_rows() as u64;
+        self.writer.write(&batch).map_err(|e| Error::io(self.dir.join(&self.name), e))
+    }
+
+    /// Counts rows that were dropped on the way into this part.
+    pub fn dropped(&mut self, reason: &str, rows: u64) {
+        *self.part.dropped.entry(reason.into()).or_default() += rows;
+    }
+
+    /// Records the source files that were read into this part, with their content hashes.
+    pub fn sources(&mut self, sources: BTreeMap<String, String>) {
+        self.part.sources = sources;
+    }
+
+    /// Ends the part: footer, fsync, rename.
+    pub fn finish(mut self) -> Result<Part> {
+        let path = self.dir.join(&self.name);
+        let io = |e: &dyn std::fmt::Display| Error::io(&path, e);
+        let note = serde_json::to_string(&self.part).map_err(|e| Error::internal(e.to_string()))?;
+        self.writer.append_key_value_metadata(KeyValue::new(FOOTER.into(), note));
+        let mut out = self.writer.into_inner().map_err(|e| io(&e))?;
+        out.flush().map_err(|e| io(&e))?;
+        out.file.get_ref().sync_all().map_err(|e| io(&e))?;
+        self.temp.persist(&path).map_err(|e| io(&e.error))?;
+        open_to_all(&path)?;
+        sync_dir(path.parent().unwrap_or(&self.dir))?;
+        self.part.bytes = out.bytes;
+        self.part.xxh3 = id::hex128(out.hash.digest128());
+        Ok(self.part)
+    }
+
+    fn see_ids(&mut self, batch: &RecordBatch) {
+        let Some(ids) = batch.column_by_name("doc_id") else { return };
+        let Some(ids) = ids.as_any().downcast_ref::<UInt64Array>() else { return };
+        let (low, high) = (arrow::compute::min(ids), arrow::compute::max(ids));
+        if let (Some(low), Some(high)) = (low, high) {
+            let (a, b) = self.part.ids.unwrap_or((low, high));
+            self.part.ids = Some((a.min(low), b.max(high)));
+        }
+    }
+}
+
+/// The finished part with this key in a folder, if an earlier run left it there.
+pub fn find(dir: &Path, prefix: &str, key: &str) -> Result<Option<Part>> {
+    let name = part_name(prefix, key);
+    let path = dir.join(&name);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(&path, e)),
+    };
+    let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
+    // A file that is no Parquet, or not ours, is written anew.
+    let Ok(reader) = ParquetRecordBatchReaderBuilder::try_new(file) else { return Ok(None) };
+    let notes = reader.metadata().file_metadata().key_value_metadata();
+    let note = notes.and_then(|n| n.iter().find(|n| n.key == FOOTER)).and_then(|n| n.value.clone());
+    let part: Option<Part> = note.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(part.filter(|p| p.key == key && p.file == name).map(|part| Part {
+        bytes: bytes.len() as u64,
+        xxh3: id::hex128(id::hash128(&bytes)),
+        ..part
+    }))
+}
