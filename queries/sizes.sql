@@ -3,8 +3,8 @@
 -- out:   sizes
 SELECT kind,
        lang,
-       CAST(count(*) AS BIGINT UNSIGNED) AS rows,
-       CAST(sum(tokens) AS BIGINT UNSIGNED) AS available
+       count(*) AS rows,
+       sum(tokens) AS available
 FROM sized
 GROUP BY kind, lang
 ORDER BY kind, lang

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, Result, nearest};
+use crate::source::SourceSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
 
 /// The file's name in a project's folder.
@@ -32,7 +33,7 @@ pub struct Config {
     pub threads: Option<usize>,
     /// Files to read, by source name.
     #[serde(default)]
-    pub source: BTreeMap<String, SourceConfig>,
+    pub source: BTreeMap<String, SourceSpec>,
     /// Parameters of queries: `[params.kept] min_confidence = 0.6`, or keyed by source or language.
     #[serde(default)]
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
@@ -54,26 +55,6 @@ pub struct Config {
     /// Evaluations by name.
     #[serde(default)]
     pub eval: BTreeMap<String, EvalConfig>,
-}
-
-/// One source: which files, and what their rows become.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceConfig {
-    /// A path or glob relative to the project, with `{lang}`, `{src}`, `{tgt}`, `{name}`,
-    /// `{split}` and `{label}` placeholders.
-    pub path: String,
-    /// `documents`, `pairs` or `labelled`; told from the path and columns when left out.
-    pub into: Option<String>,
-    /// The format's name; told from the file's name when left out.
-    pub format: Option<String>,
-    /// The language of all rows, when the path does not tell it.
-    pub lang: Option<String>,
-    /// The source and target language of all pairs, when the path does not tell them.
-    pub langs: Option<[String; 2]>,
-    /// Which column or JSON field holds what: `{ text = "tweet" }`.
-    #[serde(default)]
-    pub columns: BTreeMap<String, String>,
 }
 
 /// One tokenizer: loaded, or trained on the project's training split.

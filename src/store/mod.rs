@@ -5,3 +5,4 @@
 pub mod manifest;
 pub mod part;
 pub mod table;
+pub mod verify;
