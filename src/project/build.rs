@@ -344,3 +344,13 @@ fn lock(project: &Project) -> Result<File> {
         Err(fs::TryLockError::Error(e)) => Err(Error::io(&path, e)),
     }
 }
+
+/// The plan of a mixture over the sizes as they were last measured, as rows of the table `mix`.
+pub fn mix_plan(project: &Project, name: &str) -> Result<arrow::array::RecordBatch> {
+    let Some(config) = project.config.mix.get(name) else {
+        return Err(Error::unknown("mix", name, project.config.mix.keys().map(String::as_str)));
+    };
+    let session = session(project, &Options::default())?;
+    let rows = super::data::stages(config, &super::data::sizes(&session)?)?;
+    super::data::plan_batch(&rows)
+}

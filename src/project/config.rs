@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result, nearest};
 use crate::source::SourceSpec;
+use crate::token::train::TrainSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
 
 /// The file's name in a project's folder.
@@ -64,24 +65,7 @@ pub struct TokenizerConfig {
     /// A `tokenizer.json` or a folder that holds one.
     pub load: Option<String>,
     /// How to train one.
-    pub train: Option<TokenizerTrain>,
-}
-
-/// How to train a tokenizer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenizerTrain {
-    /// `unigram` or `bpe`.
-    #[serde(default = "default_kind")]
-    pub kind: String,
-    /// Number of entries, special tokens included.
-    pub vocab: usize,
-    /// Languages are sampled with probability proportional to (characters)^alpha.
-    #[serde(default = "default_alpha")]
-    pub alpha: f64,
-    /// Characters to train on, at most.
-    #[serde(default = "default_chars")]
-    pub max_chars: u64,
+    pub train: Option<TrainSpec>,
 }
 
 /// One mixture.
@@ -143,15 +127,6 @@ pub struct EvalConfig {
 
 fn default_seed() -> u64 {
     17
-}
-fn default_kind() -> String {
-    "unigram".into()
-}
-fn default_alpha() -> f64 {
-    0.3
-}
-fn default_chars() -> u64 {
-    200_000_000
 }
 fn default_by() -> Vec<String> {
     vec!["lang".into()]
