@@ -4,12 +4,16 @@
 
 pub mod build;
 pub mod config;
+pub mod evaluate;
 pub mod init;
 pub mod node;
 
 mod data;
-mod evaluate;
 mod key;
+#[cfg(feature = "train")]
+mod learn;
+#[cfg(not(feature = "train"))]
+#[path = "learn_disabled.rs"]
 mod learn;
 mod text;
 
@@ -54,15 +58,34 @@ impl Project {
         };
         let (name, value) = text.split_once('=').ok_or_else(bad)?;
         let (query, param) = name.trim().split_once('.').ok_or_else(bad)?;
-        let value = value.trim();
-        // What TOML reads as a number, truth value or table is one; anything else is text.
-        let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
-            .ok()
-            .and_then(|mut t| t.remove("v"))
-            .unwrap_or_else(|| toml::Value::String(value.into()));
-        let value = param_value(&value).map_err(|e| e.within(name))?;
+        let value = param_value(&toml_value(value.trim())).map_err(|e| e.within(name))?;
         self.overrides.entry(query.into()).or_default().insert(param.into(), value);
         self.check_params(query, [param].into_iter())
+    }
+
+    /// Sets a key of a run from `a.b=value`, as if the project file said so.
+    pub fn set_run(&mut self, run: &str, text: &str) -> Result<()> {
+        let bad = || {
+            Error::usage(format!("`{text}` sets no key"))
+                .hint_with("write `--set key=value`, such as `--set optimizer.lr=1e-3`")
+        };
+        let (key, value) = text.split_once('=').ok_or_else(bad)?;
+        let mut whole = toml::Value::try_from(self.train(run)?)
+            .map_err(|e| Error::internal(e.to_string()))?;
+        let mut place = &mut whole;
+        let path: Vec<&str> = key.trim().split('.').collect();
+        let (last, folders) = path.split_last().ok_or_else(bad)?;
+        for folder in folders {
+            let table = place.as_table_mut().ok_or_else(bad)?;
+            place = table.entry(*folder).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        }
+        place.as_table_mut().ok_or_else(bad)?.insert((*last).into(), toml_value(value.trim()));
+        let config: TrainConfig = whole
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::usage(e.message().to_string()).within(text))?;
+        config.validate().map_err(|e| e.within(text))?;
+        self.config.train.insert(run.into(), config);
+        Ok(())
     }
 
     /// The query that makes a table.
@@ -160,6 +183,14 @@ impl Project {
         }
         Ok(())
     }
+}
+
+/// What TOML reads as a number, truth value or table is one; anything else is text.
+fn toml_value(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(text.into()))
 }
 
 /// A parameter as the project file writes it: a scalar, or a table with `default` and keys.
