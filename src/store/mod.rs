@@ -3,3 +3,4 @@
 //! Knows nothing of text or SQL.
 
 pub mod manifest;
+pub mod mmap;
