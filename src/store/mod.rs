@@ -3,6 +3,10 @@
 //! Knows nothing of text or SQL.
 
 pub mod manifest;
+<<<<<<< HEAD
 pub mod part;
 pub mod table;
 pub mod verify;
+=======
+pub mod mmap;
+>>>>>>> h-token
