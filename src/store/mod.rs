@@ -4,4 +4,5 @@
 
 pub mod manifest;
 pub mod part;
+pub mod reject;
 pub mod table;
