@@ -5,6 +5,7 @@
 pub mod manifest;
 <<<<<<< HEAD
 pub mod part;
+pub mod reject;
 pub mod table;
 pub mod verify;
 =======
