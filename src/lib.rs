@@ -36,7 +36,6 @@ pub mod token;
 #[cfg(feature = "train")]
 pub mod eval;
 pub mod report;
-#[cfg(feature = "train")]
 pub mod train;
 
 // whole
