@@ -3,11 +3,8 @@
 //! Knows nothing of text or SQL.
 
 pub mod manifest;
-<<<<<<< HEAD
+pub mod mmap;
 pub mod part;
 pub mod reject;
 pub mod table;
 pub mod verify;
-=======
-pub mod mmap;
->>>>>>> h-token
