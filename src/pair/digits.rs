@@ -1,4 +1,4 @@
-//! Decimal digits of every script and their values. A table, from Unicode 16.
+//! Decimal digits of every script and their values. A table, from Unicode 17.
 //!
 //! No numerals that are not positional, such as `十二` or `Ⅻ`.
 
@@ -9,8 +9,8 @@ const ZEROS: &[u32] = &[
     0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
     0x104a0, 0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0,
     0x11650, 0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50, 0x11d50,
-    0x11da0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce, 0x1d7d8,
-    0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
+    0x11da0, 0x11de0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce,
+    0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
 /// The value of a decimal digit of any script.
@@ -61,7 +61,7 @@ mod tests {
         let category = CodePointMapData::<GeneralCategory>::new();
         for c in (0..=0x10ffff).filter_map(char::from_u32) {
             let decimal = category.get(c) == GeneralCategory::DecimalNumber;
-            // Newer data may know more digits than the table; none may be wrong.
+            // An update of the data that brings new digits shows here.
             assert_eq!(value(c).is_some(), decimal, "U+{:04X}", c as u32);
         }
     }
