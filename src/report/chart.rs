@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn thinning_and_smoothing_keep_a_straight_line() {
-        let line: Vec<(f64, f64)> = (0..POINTS as i32 * 6).map(|i| (f64::from(i), f64::from(i))).collect();
+        let line: Vec<(f64, f64)> =
+            (0..POINTS as i32 * 6).map(|i| (f64::from(i), f64::from(i))).collect();
         let thin = thin(&line);
         assert!(thin.len() <= POINTS);
         for (a, b) in thin.iter().zip(smooth(&thin)) {

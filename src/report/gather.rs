@@ -20,7 +20,7 @@ use crate::store::table::Table;
 /// Samples shown of what each rule dropped.
 const SAMPLES: usize = 3;
 /// Clusters shown.
-const LARGEST: usize = 8;
+const LARGEST: usize = 5;
 
 /// Reads a project's tables, runs and evaluations; errors when a table that is there cannot be
 /// read. A project without any gives an empty report.

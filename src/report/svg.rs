@@ -123,10 +123,10 @@ impl Scale {
         let span = self.from.1 - self.from.0;
         let raw = span / n.max(1) as f64;
         let power = 10f64.powf(raw.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
+        let step = [10.0, 5.0, 2.0, 1.0]
             .into_iter()
             .map(|m| m * power)
-            .find(|step| *step >= raw * 0.999)
+            .find(|step| *step <= raw * 1.34)
             .unwrap_or(raw);
         let first = (self.from.0 / step).ceil() as i64;
         let last = (self.from.1 / step * (1.0 + 1e-12)).floor() as i64;
@@ -146,11 +146,13 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_inside() {
-        let scale = Scale::new((0.0, 0.87), (0.0, 100.0));
-        assert_eq!(scale.ticks(4).iter().map(|t| tick(*t)).collect::<Vec<_>>(), ["0", "0.5"]);
-        let scale = Scale::new((2.3, 9.1), (100.0, 0.0));
-        assert_eq!(scale.ticks(3).iter().map(|t| tick(*t)).collect::<Vec<_>>(), ["5"]);
-        assert_eq!(scale.at(9.1), 0.0);
+        let ticks = |from, n| {
+            let scale = Scale::new(from, (100.0, 0.0));
+            scale.ticks(n).iter().map(|t| tick(*t)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(ticks((0.0, 1.0), 6), "0 0.2 0.4 0.6 0.8 1");
+        assert_eq!(ticks((2.3, 9.1), 3), "4 6 8");
+        assert_eq!(ticks((-0.45, 0.0), 3), "-0.4 -0.2 0");
         assert_eq!(Scale::new((3.0, 3.0), (0.0, 1.0)).at(3.0), 0.0);
     }
 }

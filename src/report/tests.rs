@@ -163,15 +163,43 @@ fn project(dir: &Path) {
         .write(dir, "deduped_dropped");
     let sized: Vec<Doc> = deduped.iter().filter(|d| d.id % 11 != 0).cloned().collect();
     Columns::new()
-        .ids("doc_id", ids(&sized))
-        .words("kind", sized.iter().map(|_| "documents"))
+        .ids("doc_id", ids(&sized).chain(translated().map(|(id, _)| id)))
         .write(dir, "sized");
     let selected: Vec<Doc> =
         sized.iter().filter(|d| d.lang > 3 || d.id % 5 != 0).cloned().collect();
     Columns::new().ids("doc_id", ids(&selected)).write(dir, "selection");
+    pairs(dir);
     mixture(dir);
     runs(dir);
     evaluations(dir);
+}
+
+/// Ids of pairs, and the language beside English.
+fn translated() -> impl Iterator<Item = (u64, usize)> {
+    (0..400u64).map(|i| ((1 << 32) + i, 1 + i as usize % 11))
+}
+
+/// English beside each other language; every ninth pair is a copy of its source.
+fn pairs(dir: &Path) {
+    let rows: Vec<(u64, usize)> = translated().collect();
+    let ids = || rows.iter().map(|r| r.0);
+    let (english, _, sentence) = LANGUAGES[0];
+    let copied = |r: &(u64, usize)| r.0 % 9 == 0;
+    Columns::new()
+        .ids("doc_id", ids())
+        .words("src_lang", rows.iter().map(|_| english))
+        .words("tgt_lang", rows.iter().map(|r| LANGUAGES[r.1].0))
+        .words("src", rows.iter().map(|_| sentence))
+        .words("tgt", rows.iter().map(|r| LANGUAGES[if copied(r) { 0 } else { r.1 }].2))
+        .words("source", rows.iter().map(|_| "messages"))
+        .write(dir, "pairs");
+    let (dropped, kept): (Vec<&(u64, usize)>, Vec<&(u64, usize)>) =
+        rows.iter().partition(|r| copied(r));
+    Columns::new().ids("doc_id", kept.iter().map(|r| r.0)).write(dir, "pairs_kept");
+    Columns::new()
+        .ids("doc_id", dropped.iter().map(|r| r.0))
+        .words("reason", dropped.iter().map(|_| "copy"))
+        .write(dir, "pairs_kept_dropped");
 }
 
 fn mixture(dir: &Path) {
@@ -275,7 +303,7 @@ fn a_page_tells_what_the_tables_hold() {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     assert!(page.contains("&lt;i&gt;symbols&lt;/i&gt;"));
-    assert!(page.contains("<p dir=\"auto\" lang=\"arb-Arab\">"));
+    assert!(page.contains("<blockquote dir=\"auto\"><p lang=\"arb-Arab\">"));
     // Every element that was opened is closed.
     for tag in ["section", "figure", "svg", "table", "details", "blockquote", "div", "p", "g"] {
         let opened =

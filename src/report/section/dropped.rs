@@ -38,22 +38,27 @@ fn heading(kind: &str) -> String {
 
 /// One row: its texts in their own direction, then what is known of it.
 pub(super) fn show(sample: &Sample) -> String {
-    let mut out = String::from("<blockquote>");
-    for (text, lang) in &sample.texts {
-        let attribute = lang_attribute(lang);
-        let tag = match (sample.texts.len(), lang.as_str()) {
-            (1, _) | (_, "") => String::new(),
-            (_, lang) => format!("<span class=\"tag\">{}</span>", escape(lang)),
-        };
-        out.push_str(&format!(
-            "<div class=\"side\">{tag}<p dir=\"auto\"{attribute}>{}</p></div>",
-            escape(&shorten(text.trim(), LENGTH))
-        ));
-    }
-    out.push_str(&format!(
-        "<footer><code>{}</code> · <span>{}</span></footer></blockquote>",
+    let words = |text: &str| escape(&shorten(text.trim(), LENGTH));
+    let (body, direction) = match sample.texts.as_slice() {
+        // The whole quotation, its rule included, turns with a single text.
+        [(text, lang)] => {
+            (format!("<p{}>{}</p>", lang_attribute(lang), words(text)), " dir=\"auto\"")
+        }
+        texts => (texts.iter().map(|(text, lang)| side(lang, &words(text))).collect(), ""),
+    };
+    format!(
+        "<blockquote{direction}>{body}<footer><bdi dir=\"ltr\"><code>{}</code> · {}</bdi></footer>\
+         </blockquote>",
         sample.doc_id,
         escape(&sample.note)
-    ));
-    out
+    )
+}
+
+/// One side of a pair.
+fn side(lang: &str, words: &str) -> String {
+    format!(
+        "<div class=\"side\"><span class=\"tag\">{}</span><p dir=\"auto\"{}>{words}</p></div>",
+        escape(lang),
+        lang_attribute(lang)
+    )
 }

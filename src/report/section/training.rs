@@ -61,9 +61,8 @@ fn overview(runs: &[Run]) -> String {
     let grid = format!("<div class=\"panels\">{panels}</div>");
     let caption = "Loss of each run by optimizer step, each on its own scale; the number is the \
                    last one. The thin line is as measured, the thick one its moving mean.";
-    let mut html = figure(caption, &[], &grid, &table("Runs", &head, &cells));
-    html.push_str(&counters(runs));
-    html
+    let tables = table("Runs", &head, &cells) + &counters(runs);
+    figure(caption, &[], &grid, &tables)
 }
 
 /// Counters of the last line of each run, such as the bytes that were aliased.
