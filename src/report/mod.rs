@@ -1,3 +1,25 @@
-//! The report: one self-contained HTML page.
+//! The report: one self-contained HTML page about a project's tables, runs and evaluations.
 //!
-//! Reads tables and runs; computes no measure of its own.
+//! [`gather()`] reads what stands on disk, [`render`] turns it into a page that asks for nothing
+//! from outside. A section whose tables are not there is left out. Equal inputs give equal bytes:
+//! the page carries no time and no machine. It computes no measure of its own and trains nothing.
+
+mod chart;
+mod gather;
+mod html;
+mod metrics;
+mod model;
+mod page;
+mod pick;
+mod rows;
+mod section;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+pub use gather::gather;
+pub use model::{
+    Clusters, Curve, Dropped, Eval, Flow, Group, Kind, Language, Loss, Mix, Report, Run, Sample,
+    Share, Stage, Step,
+};
+pub use page::render;

@@ -1,0 +1,51 @@
+# `make help` lists the targets. Each does its own set-up: it looks for the tools, says what to
+# install when one is missing, and fetches libtorch for the CPU once into ~/.cache/hexapla.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint docs reference check-hf clean
+
+# The variables that every cargo command here runs under; two steps, so that a failure stops make.
+ENV := env=$$(scripts/env.sh); eval "$$env"
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## check the tools and fetch libtorch, nothing else
+	@scripts/tools.sh c++ cargo
+	$(ENV)
+	echo "ready; in a shell: eval \"\$$(scripts/env.sh)\""
+
+build: ## build the command line
+	@$(ENV)
+	cargo build --locked
+
+demo: ## the whole way on real data: raw multilingual files in, a fine-tuned model and report.html out
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/demo.sh
+
+test: ## every test, in the one profile
+	@$(ENV)
+	cargo test --locked
+
+lint: ## formatting and clippy
+	@$(ENV)
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+docs: ## the API's documentation, and docs/reference from the code
+	@$(ENV)
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	UPDATE_EXPECT=1 cargo test --locked --test it reference::
+
+check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-hf.sh
+
+clean: ## remove what the demo wrote; the cache of builds and libtorch stays
+	@rm -rf target/demo

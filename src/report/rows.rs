@@ -1,0 +1,158 @@
+//! Rows of a table by ascending `doc_id`, and cells by column name.
+//!
+//! Several tables are walked side by side in constant memory; nothing is joined in memory.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float32Type, Float64Type, Int64Type, UInt32Type, UInt64Type};
+
+use crate::error::{Error, Result};
+use crate::store::manifest::Part;
+use crate::store::table::Table;
+
+type Batches<'t> = Box<dyn Iterator<Item = Result<RecordBatch>> + 't>;
+
+/// A place in a table, moving towards larger ids.
+pub(super) struct Rows<'t> {
+    runs: Vec<Run<'t>>,
+}
+
+/// A place in parts whose ids ascend from one to the next.
+struct Run<'t> {
+    table: &'t Table,
+    parts: std::vec::IntoIter<&'t Part>,
+    batches: Option<Batches<'t>>,
+    batch: Option<RecordBatch>,
+    row: usize,
+}
+
+impl<'t> Rows<'t> {
+    /// Stands at the first row.
+    pub fn of(table: &'t Table) -> Result<Self> {
+        let mut runs = Vec::new();
+        for parts in table.runs() {
+            let parts = parts.into_iter();
+            let mut run = Run { table, parts, batches: None, batch: None, row: 0 };
+            run.load()?;
+            runs.push(run);
+        }
+        Ok(Self { runs })
+    }
+
+    /// The id of the row at hand; `None` after the last one.
+    pub fn id(&self) -> Option<u64> {
+        self.runs.iter().filter_map(Run::id).min()
+    }
+
+    /// The row at hand.
+    pub fn row(&self) -> Option<(&RecordBatch, usize)> {
+        let id = self.id()?;
+        let run = self.runs.iter().find(|run| run.id() == Some(id))?;
+        run.batch.as_ref().map(|batch| (batch, run.row))
+    }
+
+    /// Goes to the next row.
+    pub fn step(&mut self) -> Result<()> {
+        let Some(id) = self.id() else { return Ok(()) };
+        match self.runs.iter_mut().find(|run| run.id() == Some(id)) {
+            Some(run) => run.step(),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes to the first row whose id is not below `id`, and tells whether it is that id.
+    pub fn seek(&mut self, id: u64) -> Result<bool> {
+        for run in &mut self.runs {
+            while run.id().is_some_and(|at| at < id) {
+                run.step()?;
+            }
+        }
+        Ok(self.id() == Some(id))
+    }
+}
+
+impl Run<'_> {
+    fn id(&self) -> Option<u64> {
+        self.batch.as_ref().and_then(|batch| uint(batch, "doc_id", self.row))
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.row += 1;
+        match &self.batch {
+            Some(batch) if self.row < batch.num_rows() => Ok(()),
+            _ => self.load(),
+        }
+    }
+
+    fn load(&mut self) -> Result<()> {
+        self.row = 0;
+        loop {
+            match self.batches.as_mut().and_then(Iterator::next) {
+                Some(batch) => {
+                    let batch = batch?;
+                    if batch.num_rows() > 0 {
+                        let ids = batch.column_by_name("doc_id").filter(|c| c.null_count() == 0);
+                        if ids.and_then(|c| c.as_primitive_opt::<UInt64Type>()).is_none() {
+                            let message = "no column `doc_id` of type UInt64 without nulls";
+                            return Err(Error::input(&self.table.dir, message));
+                        }
+                        self.batch = Some(batch);
+                        return Ok(());
+                    }
+                }
+                None => match self.parts.next() {
+                    Some(part) => self.batches = Some(Box::new(self.table.batches(part)?)),
+                    None => {
+                        self.batch = None;
+                        return Ok(());
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// A text cell; `None` when it is null, no text, or there is no such column.
+pub(super) fn text<'b>(batch: &'b RecordBatch, column: &str, row: usize) -> Option<&'b str> {
+    let column = batch.column_by_name(column).filter(|c| c.is_valid(row))?;
+    text_of(column.as_ref(), row)
+}
+
+/// A text cell of a column of any string width.
+pub(super) fn text_of(column: &dyn Array, row: usize) -> Option<&str> {
+    if let Some(strings) = column.as_string_opt::<i32>() {
+        return Some(strings.value(row));
+    }
+    if let Some(strings) = column.as_string_opt::<i64>() {
+        return Some(strings.value(row));
+    }
+    column.as_string_view_opt().map(|strings| strings.value(row))
+}
+
+/// A cell of an unsigned or non-negative integer.
+pub(super) fn uint(batch: &RecordBatch, column: &str, row: usize) -> Option<u64> {
+    let column = batch.column_by_name(column).filter(|c| c.is_valid(row))?;
+    if let Some(numbers) = column.as_primitive_opt::<UInt64Type>() {
+        return Some(numbers.value(row));
+    }
+    if let Some(numbers) = column.as_primitive_opt::<UInt32Type>() {
+        return Some(u64::from(numbers.value(row)));
+    }
+    u64::try_from(column.as_primitive_opt::<Int64Type>()?.value(row)).ok()
+}
+
+/// A cell of a floating-point number.
+pub(super) fn float(batch: &RecordBatch, column: &str, row: usize) -> Option<f64> {
+    let column = batch.column_by_name(column).filter(|c| c.is_valid(row))?;
+    if let Some(numbers) = column.as_primitive_opt::<Float64Type>() {
+        return Some(numbers.value(row));
+    }
+    Some(f64::from(column.as_primitive_opt::<Float32Type>()?.value(row)))
+}
+
+/// The measured language of a row of `measured`: tag and confidence.
+pub(super) fn detected(batch: &RecordBatch, row: usize) -> Option<(&str, f64)> {
+    let label = batch.column_by_name("detected").filter(|c| c.is_valid(row))?.as_struct_opt()?;
+    let lang = label.column_by_name("lang").filter(|c| c.is_valid(row))?;
+    let score = label.column_by_name("score").filter(|c| c.is_valid(row))?;
+    Some((text_of(lang.as_ref(), row)?, score.as_primitive_opt::<Float64Type>()?.value(row)))
+}
