@@ -317,7 +317,11 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
         Some(bytes) => Some(bytes),
         None => from_file.map(super::config::parse_bytes).transpose()?,
     };
-    Ok(SessionOptions { memory_limit, threads: threads(project, options), ..SessionOptions::default() })
+    Ok(SessionOptions {
+        memory_limit,
+        threads: threads(project, options),
+        ..SessionOptions::default()
+    })
 }
 
 fn threads(project: &Project, options: &Options) -> usize {

@@ -166,11 +166,15 @@ impl Builder<'_> {
 
     /// The groups that a mixture selects from, as (kind, lang).
     fn groups(&self, mix: &str) -> Result<Vec<(String, String)>> {
-        let sql = format!("SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang");
+        let sql = format!(
+            "SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang"
+        );
         let mut groups = Vec::new();
         for batch in self.session.query(&sql)? {
             let (kinds, langs) = (strings(&batch, 0)?, strings(&batch, 1)?);
-            groups.extend((0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())));
+            groups.extend(
+                (0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())),
+            );
         }
         Ok(groups)
     }
