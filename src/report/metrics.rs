@@ -72,7 +72,7 @@ fn parse(name: String, text: &str) -> Run {
                 ("loss", Some(y)) => run.loss.0.push((x, y)),
                 ("lr", Some(y)) => run.lr.0.push((x, y)),
                 ("tokens", Some(n)) => run.tokens = n as u64,
-                ("by", _) => {
+                ("losses", _) => {
                     for (group, value) in value.as_object().into_iter().flatten() {
                         let (objective, lang) = group.split_once('/').unwrap_or((group, ""));
                         if let Some(y) = value.as_f64().filter(|v| v.is_finite()) {
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn cut_and_repeated_lines_do_no_harm() {
         let text = concat!(
-            "{\"step\":1,\"tokens\":100,\"lr\":0.1,\"loss\":5.0,\"by\":{\"mlm/deu_Latn\":5.0}}\n",
-            "{\"step\":2,\"tokens\":200,\"loss\":9.0,\"by\":{}}\n",
-            "{\"step\":2,\"tokens\":210,\"loss\":4.0,\"bytes_aliased\":64,\"by\":{\"tlm/a-b\":3.0}}\n",
+            "{\"step\":1,\"tokens\":100,\"lr\":0.1,\"loss\":5.0,\"losses\":{\"mlm/deu_Latn\":5.0}}\n",
+            "{\"step\":2,\"tokens\":200,\"loss\":9.0,\"losses\":{}}\n",
+            "{\"step\":2,\"tokens\":210,\"loss\":4.0,\"bytes_aliased\":64,\"losses\":{\"tlm/a-b\":3.0}}\n",
             "{\"step\":3,\"tok",
         );
         let run = parse("pretrain".into(), text);

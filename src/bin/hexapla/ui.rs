@@ -73,7 +73,8 @@ impl Ui {
         ExitCode::from(2)
     }
 
-    fn clear(&self) {
+    /// Takes the progress bar away.
+    pub fn clear(&self) {
         if let Ok(mut guard) = self.bar.lock()
             && let Some((bar, _)) = guard.take()
         {
