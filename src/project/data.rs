@@ -141,7 +141,7 @@ impl Builder<'_> {
         self.query_ingredients(MIX_QUERY, found)
     }
 
-    pub(super) fn build_mix(&self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
+    pub(super) fn build_mix(&mut self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
         let rows = self.mix_plan(name)?;
         let node = Node::Mix(name.into());
         let dir = self.dir(&node);

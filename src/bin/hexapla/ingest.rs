@@ -109,10 +109,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         line.push_str(&format!(", {} {reason}", group(*rows)));
     }
     if manifest.errors > 0 {
-        line.push_str(&format!(
-            ", {} unreadable (in {node}/errors)",
-            group(manifest.errors)
-        ));
+        line.push_str(&format!(", {} unreadable (in {node}/errors)", group(manifest.errors)));
     }
     ui.say(line);
     Ok(ExitCode::SUCCESS)
