@@ -1,4 +1,4 @@
-//! The seam to C++: tensors over Arrow memory, the fused optimizer, gradients forgotten.
+//! The seam to C++: tensors over Arrow memory, the fused optimizer, keyed noise.
 //!
 //! The only place of the trainer with `unsafe`. It never hands out a tensor that may be written
 //! through: what [`tensor_over`] returns aliases memory that Rust believes immutable and that may
@@ -36,7 +36,32 @@ unsafe extern "C" {
         eps: f64,
     ) -> *const c_char;
 
+    fn hexapla_dropout_factors(
+        like: *const C_tensor,
+        share: f64,
+        seed: u64,
+        out: *mut *mut C_tensor,
+    ) -> *const c_char;
+
+    fn hexapla_fill_normal(tensor: *const C_tensor, deviation: f64, seed: u64) -> *const c_char;
+
     fn hexapla_clear_grads(parameters: *const *const C_tensor, count: c_int) -> *const c_char;
+}
+
+/// Dropout's factors for a tensor on the CPU: 0 for a share of the places, elsewhere what keeps
+/// the mean; each is a function of (seed, place), whatever the number of threads.
+pub fn dropout_factors(like: &Tensor, share: f64, seed: u64) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: `like` is borrowed for the call and `out` is written before it is read.
+    check(unsafe { hexapla_dropout_factors(like.as_ptr(), share, seed, &mut out) })?;
+    // SAFETY: without a failure `out` is a fresh heap-allocated at::Tensor that nobody else owns.
+    Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+/// Fills a tensor on the CPU from N(0, deviation²) as a function of the seed.
+pub fn fill_normal(tensor: &mut Tensor, deviation: f64, seed: u64) -> Result<()> {
+    // SAFETY: the tensor is borrowed mutably for the call.
+    check(unsafe { hexapla_fill_normal(tensor.as_ptr(), deviation, seed) })
 }
 
 /// The numbers of one AdamW step.
@@ -235,6 +260,38 @@ mod tests {
         assert_eq!((steps[0].double_value(&[]), steps[1].double_value(&[])), (1.0, 0.0));
         clear_grads(&[&weight, &unused]).unwrap();
         assert!(!weight.grad().defined());
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_depends_on_seed_and_place_alone() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let like = Tensor::zeros([1000, 333], (kind, Device::Cpu));
+            let factors = dropout_factors(&like, 0.1, 7).unwrap();
+            assert_eq!(factors.kind(), kind);
+            let wide = factors.to_kind(Kind::Float);
+            let dropped = wide.eq(0.0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
+            assert!((dropped - 0.1).abs() < 0.003, "{dropped}");
+            assert!((wide.mean(Kind::Float).double_value(&[]) - 1.0).abs() < 0.005);
+            assert!(factors.equal(&dropout_factors(&like, 0.1, 7).unwrap()));
+            assert!(!factors.equal(&dropout_factors(&like, 0.1, 8).unwrap()));
+            let short = Tensor::zeros([3], (kind, Device::Cpu));
+            let start = dropout_factors(&short, 0.1, 7).unwrap();
+            assert!(factors.view([-1]).narrow(0, 0, 3).equal(&start));
+        }
+        let int = Tensor::zeros([3], (Kind::Int, Device::Cpu));
+        assert!(dropout_factors(&int, 0.1, 7).is_err());
+    }
+
+    #[test]
+    fn normal_numbers_are_a_function_of_the_seed() {
+        let filled = |seed| {
+            let mut tensor = Tensor::zeros([100, 100], (Kind::Float, Device::Cpu));
+            fill_normal(&mut tensor, 0.02, seed).unwrap();
+            tensor
+        };
+        assert!(filled(3).equal(&filled(3)));
+        assert!(!filled(3).equal(&filled(4)));
+        assert!((filled(3).std(true).double_value(&[]) - 0.02).abs() < 0.001);
     }
 
     #[test]

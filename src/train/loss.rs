@@ -122,7 +122,7 @@ mod tests {
         shape.labels = vec!["a".into(), "b".into()];
         let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
         for (work, c) in step.iter().zip(coefficients(step, weights).unwrap()) {
-            let nll = (work.objective.score)(&model, work, false).unwrap();
+            let nll = (work.objective.score)(&model, work, None).unwrap();
             (nll * Tensor::from_slice(&c)).sum(Kind::Float).backward();
         }
         model

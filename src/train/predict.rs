@@ -35,7 +35,7 @@ pub fn classify(
     batch: usize,
 ) -> Result<Vec<Vec<f32>>> {
     each(model, ids, langs, batch, |work| {
-        let logits = model.class_logits(&model.forward(work, false)?, false)?;
+        let logits = model.class_logits(&model.forward(work, None)?, None)?;
         Ok(logits.f_to_kind(Kind::Float)?)
     })
 }
@@ -68,7 +68,7 @@ pub fn embed(
         return Err(Error::usage(format!("layer {layer} of a model with {layers}")));
     }
     each(model, ids, langs, batch, |work| {
-        let hidden = model.forward_to(work, false, layer)?.f_to_kind(Kind::Float)?;
+        let hidden = model.forward_to(work, None, layer)?.f_to_kind(Kind::Float)?;
         let real: Vec<f32> = work.layout.units.iter().map(|&u| f32::from(u >= 0)).collect();
         let [rows, length] = work.layout.shape();
         let real =
@@ -84,7 +84,7 @@ pub fn evaluate(model: &Encoder, works: &[Work]) -> Result<Tally> {
     let _guard = tch::no_grad_guard();
     let mut tally = Tally::default();
     for work in works.iter().filter(|work| !work.places.is_empty()) {
-        let losses = (work.objective.score)(model, work, false)?;
+        let losses = (work.objective.score)(model, work, None)?;
         tally.add(work, &losses, &vec![0.0; work.places.len()])?;
     }
     Ok(tally)
@@ -127,7 +127,7 @@ pub fn logits_to_safetensors(model: &Path, rows: &[Vec<Vec<i32>>], path: &Path) 
         bytes_aliased: 0,
         bytes_gathered: 0,
     };
-    let logits = model.token_logits(&model.forward(&work, false)?)?;
+    let logits = model.token_logits(&model.forward(&work, None)?)?;
     let tensors = [
         ("input_ids", input),
         ("position_ids", positions),

@@ -238,8 +238,8 @@ impl Begun {
                 if coefficients.is_empty() {
                     continue;
                 }
-                tch::manual_seed(data::key(run.seed ^ 1, step, micro) as i64);
-                let losses = (work.objective.score)(&self.model, work, true)?;
+                let noise = Some(data::key(run.seed ^ 1, step, micro));
+                let losses = (work.objective.score)(&self.model, work, noise)?;
                 let weighted =
                     Tensor::f_from_slice(coefficients)?.f_to_device(self.model.device())?;
                 losses.f_dot(&weighted)?.f_backward()?;

@@ -60,7 +60,7 @@ fn made() -> Made {
 fn config(extra: &str) -> TrainConfig {
     let text = format!(
         "model = 'tiny'\npack = 'main'\nobjectives = {{ mlm = 1.0, tlm = 0.5 }}\nbatch = 4\n\
-         log_every = 1\naccumulate = 3\noptimizer = {{ lr = 3e-3, warmup = 2 }}\n{extra}"
+         accumulate = 3\noptimizer = {{ lr = 3e-3, warmup = 2 }}\n{extra}"
     );
     toml::from_str(&text).unwrap()
 }
@@ -83,7 +83,9 @@ fn comparable(lines: Vec<Value>) -> Vec<Value> {
 fn a_resumed_run_is_the_run() {
     for dtype in ["fp32", "bf16"] {
         let place = Place::new();
-        let extra = format!("dtype = '{dtype}'\nsteps = 6\nvalidate_every = 3\nsave_every = 2");
+        let extra = format!(
+            "dtype = '{dtype}'\nsteps = 6\nlog_every = 1\nvalidate_every = 3\nsave_every = 2"
+        );
         let whole = place.pretrain("whole", &config(&extra), false).unwrap();
         assert_eq!(whole.steps, 6);
         // Killed after two checkpoints, twice.
@@ -179,7 +181,7 @@ fn a_run_is_not_begun_anew_nor_resumed_otherwise() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
     let place = Place::new();
-    let mut wild = config("steps = 50");
+    let mut wild = config("steps = 50\nlog_every = 1");
     wild.optimizer.lr = 1e30;
     wild.optimizer.clip = 0.0;
     let error = place.pretrain("wild", &wild, false).unwrap_err();
@@ -232,7 +234,7 @@ fn classification_learns_from_a_pretrained_encoder() {
     // The encoder came from the base, the head is new.
     let base = predict::load(&base.checkpoint, Dtype::Fp32, Device::Cpu).unwrap();
     assert!(
-        base.class_logits(&Tensor::zeros([1, 1, 32], (tch::Kind::Float, Device::Cpu)), false)
+        base.class_logits(&Tensor::zeros([1, 1, 32], (tch::Kind::Float, Device::Cpu)), None)
             .is_err()
     );
 }

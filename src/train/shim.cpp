@@ -1,14 +1,19 @@
 // The few calls of libtorch that tch does not offer. Every function returns null, or a message
 // that lives until the thread's next call; no C++ exception crosses into Rust. A `tensor` is what
 // tch holds: a pointer to a heap-allocated at::Tensor.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -30,9 +35,53 @@ const char *guarded(F &&body) noexcept {
   return message.c_str();
 }
 
+// Sixteen bits of a hash of (seed, place) decide each place: splitmix64's finaliser over blocks of
+// four places, so that the factors do not depend on the number of threads.
+template <class T>
+void fill_factors(T *data, int64_t count, uint64_t seed, uint32_t threshold, float kept) {
+  const T values[2] = {static_cast<T>(0.0f), static_cast<T>(kept)};
+  at::parallel_for(0, (count + 3) / 4, 8192, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      uint64_t h = seed + static_cast<uint64_t>(block + 1) * 0x9E3779B97F4A7C15u;
+      h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
+      h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
+      h ^= h >> 31;
+      const int64_t first = block * 4, last = std::min<int64_t>(first + 4, count);
+      for (int64_t i = first; i < last; ++i, h >>= 16)
+        data[i] = values[(h & 0xFFFF) >= threshold];
+    }
+  });
+}
+
 } // namespace
 
 extern "C" {
+
+// A tensor like `like` (float or bfloat16, on the CPU) of dropout's factors: 0 for a share of the
+// places, elsewhere what keeps the mean.
+const char *hexapla_dropout_factors(const at::Tensor *like, double share, uint64_t seed,
+                                    at::Tensor **out) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::Tensor factors = at::empty_like(*like, at::MemoryFormat::Contiguous);
+    const auto threshold = static_cast<uint32_t>(share * 65536.0 + 0.5);
+    const float kept = 65536.0f / static_cast<float>(65536 - threshold);
+    TORCH_CHECK(factors.device().is_cpu() && threshold < 65536, "dropout factors: bad arguments");
+    if (factors.scalar_type() == at::kBFloat16)
+      fill_factors(factors.data_ptr<at::BFloat16>(), factors.numel(), seed, threshold, kept);
+    else
+      fill_factors(factors.data_ptr<float>(), factors.numel(), seed, threshold, kept);
+    *out = new at::Tensor(std::move(factors));
+  });
+}
+
+// Fills a tensor on the CPU from N(0, deviation²) with a generator of its own.
+const char *hexapla_fill_normal(at::Tensor *tensor, double deviation, uint64_t seed) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    tensor->normal_(0.0, deviation, at::detail::createCPUGenerator(seed));
+  });
+}
 
 // An int32 tensor over foreign memory. `release(owner)` runs exactly once: when the last tensor
 // that shares the storage is gone, or before this returns a message.

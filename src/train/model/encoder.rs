@@ -7,11 +7,15 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::id;
 use crate::train::config::Dtype;
 use crate::train::ffi;
 use crate::train::model::architecture::Architecture;
 use crate::train::model::parameters::{Linear, Norm, Parameters, cast};
 use crate::train::work::Work;
+
+/// The key of dropout's draws in a training pass; none in any other pass, which drops nothing.
+pub type Noise = Option<u64>;
 
 /// An encoder with its heads.
 pub struct Encoder {
@@ -131,16 +135,18 @@ impl Encoder {
     }
 
     /// The last hidden states [rows, length, hidden].
-    pub fn forward(&self, work: &Work, train: bool) -> Result<Tensor> {
-        self.forward_to(work, train, self.layers.len())
+    pub fn forward(&self, work: &Work, noise: Noise) -> Result<Tensor> {
+        self.forward_to(work, noise, self.layers.len())
     }
 
     /// The hidden states after some layers [rows, length, hidden]; after 0 the embeddings.
-    pub fn forward_to(&self, work: &Work, train: bool, layers: usize) -> Result<Tensor> {
+    pub fn forward_to(&self, work: &Work, noise: Noise, layers: usize) -> Result<Tensor> {
         let bias = work.layout.bias(self.compute, self.device())?;
-        let mut x = self.embed(work, train)?;
-        for layer in self.layers.iter().take(layers) {
-            x = self.layer(layer, &x, bias.as_ref(), train)?;
+        let mut x = self.embed(work, noise)?;
+        for (l, layer) in self.layers.iter().take(layers).enumerate() {
+            // Every place that drops values has a number; the embeddings are 0.
+            let place = 3 * l as u64 + 1;
+            x = self.layer(layer, &x, bias.as_ref(), noise, place)?;
         }
         Ok(x)
     }
@@ -158,14 +164,14 @@ impl Encoder {
     /// Logits over the classes [rows, classes], from the first token of each row.
     ///
     /// Errors when the model has no such head.
-    pub fn class_logits(&self, hidden: &Tensor, train: bool) -> Result<Tensor> {
+    pub fn class_logits(&self, hidden: &Tensor, noise: Noise) -> Result<Tensor> {
         let head = self.classes.as_ref().ok_or_else(|| no_head("classifies"))?;
-        let x = self.dropout(hidden.f_select(1, 0)?, train)?;
-        let x = self.dropout(head.dense.forward(&x)?.f_tanh()?, train)?;
+        let x = self.dropout(hidden.f_select(1, 0)?, noise, u64::MAX)?;
+        let x = self.dropout(head.dense.forward(&x)?.f_tanh()?, noise, u64::MAX - 1)?;
         head.out.forward(&x)
     }
 
-    fn embed(&self, work: &Work, train: bool) -> Result<Tensor> {
+    fn embed(&self, work: &Work, noise: Noise) -> Result<Tensor> {
         let (shape, device) = (work.layout.shape(), self.device());
         let pad = i64::from(self.architecture.pad);
         let ids = ffi::tensor_over(work.ids.clone(), &shape)?.f_to_device(device)?;
@@ -180,7 +186,7 @@ impl Encoder {
             }
         };
         let x = self.norm.forward(&words.f_add(&places)?.f_add(&types)?)?;
-        cast(&self.dropout(x, train)?, self.compute)
+        cast(&self.dropout(x, noise, 0)?, self.compute)
     }
 
     fn type_ids(&self, work: &Work) -> Result<Vec<i32>> {
@@ -208,12 +214,14 @@ impl Encoder {
         layer: &Layer,
         x: &Tensor,
         bias: Option<&Tensor>,
-        train: bool,
+        noise: Noise,
+        place: u64,
     ) -> Result<Tensor> {
-        let attended = layer.attended.forward(&self.attend(layer, x, bias, train)?)?;
-        let x = layer.attention_norm.forward(&self.dropout(attended, train)?.f_add(x)?)?;
+        let attended = layer.attended.forward(&self.attend(layer, x, bias, noise, place)?)?;
+        let x =
+            layer.attention_norm.forward(&self.dropout(attended, noise, place + 1)?.f_add(x)?)?;
         let inner = layer.intermediate.forward(&x)?.f_gelu("none")?;
-        let output = self.dropout(layer.output.forward(&inner)?, train)?;
+        let output = self.dropout(layer.output.forward(&inner)?, noise, place + 2)?;
         layer.output_norm.forward(&output.f_add(&x)?)
     }
 
@@ -222,7 +230,8 @@ impl Encoder {
         layer: &Layer,
         x: &Tensor,
         bias: Option<&Tensor>,
-        train: bool,
+        noise: Noise,
+        place: u64,
     ) -> Result<Tensor> {
         let (b, l) = (x.size()[0], x.size()[1]);
         let (heads, width) = (self.architecture.heads, self.architecture.hidden);
@@ -233,17 +242,27 @@ impl Encoder {
         let qkv = x.f_linear(&weight, Some(&shift))?;
         let qkv = qkv.f_view([b, l, 3, heads, width / heads])?.f_permute([2, 0, 3, 1, 4])?;
         let (q, k, v) = (qkv.f_select(0, 0)?, qkv.f_select(0, 1)?, qkv.f_select(0, 2)?);
-        let drop = if train { self.architecture.attention_dropout } else { 0.0 };
+        let mut drop = 0.0;
+        if let Some(key) = noise.filter(|_| self.architecture.attention_dropout > 0.0) {
+            // The kernel draws from libtorch's own generator.
+            tch::manual_seed(id::keyed(place, key) as i64);
+            drop = self.architecture.attention_dropout;
+        }
         let mixed =
             Tensor::f_scaled_dot_product_attention(&q, &k, &v, bias, drop, false, None, false)?;
         Ok(mixed.f_transpose(1, 2)?.f_reshape([b, l, width])?)
     }
 
-    fn dropout(&self, x: Tensor, train: bool) -> Result<Tensor> {
+    fn dropout(&self, x: Tensor, noise: Noise, place: u64) -> Result<Tensor> {
         let share = self.architecture.dropout;
-        if !train || share == 0.0 {
+        let Some(key) = noise.filter(|_| share > 0.0) else {
             return Ok(x);
+        };
+        let seed = id::keyed(place, key);
+        if self.device() == Device::Cpu {
+            return Ok(x.f_mul(&ffi::dropout_factors(&x, share, seed)?)?);
         }
+        tch::manual_seed(seed as i64);
         Ok(x.f_dropout(share, true)?)
     }
 }
@@ -360,12 +379,12 @@ pub(crate) mod tests {
         other[1] = 40;
         other[2] = 41;
         let lengths = [vec![4, 5]];
-        let a = model.forward(&work(&row, &lengths, 10, Unit::Document), false).unwrap();
-        let b = model.forward(&work(&other, &lengths, 10, Unit::Document), false).unwrap();
+        let a = model.forward(&work(&row, &lengths, 10, Unit::Document), None).unwrap();
+        let b = model.forward(&work(&other, &lengths, 10, Unit::Document), None).unwrap();
         assert_eq!(difference(&a.narrow(1, 4, 5), &b.narrow(1, 4, 5)), 0.0);
         assert!(difference(&a.narrow(1, 0, 4), &b.narrow(1, 0, 4)) > 0.01);
         // Alone it gets the same states, so positions restart.
-        let alone = model.forward(&work(&row[4..9], &[vec![5]], 5, Unit::Document), false).unwrap();
+        let alone = model.forward(&work(&row[4..9], &[vec![5]], 5, Unit::Document), None).unwrap();
         assert!(difference(&a.narrow(1, 4, 5), &alone) < 1e-5);
     }
 
@@ -375,8 +394,8 @@ pub(crate) mod tests {
         let row = [0, 10, 11, 2, 0, 20, 21, 2];
         let mut other = row;
         other[1] = 40;
-        let a = model.forward(&work(&row, &[vec![4, 4]], 8, Unit::Pair), false).unwrap();
-        let b = model.forward(&work(&other, &[vec![4, 4]], 8, Unit::Pair), false).unwrap();
+        let a = model.forward(&work(&row, &[vec![4, 4]], 8, Unit::Pair), None).unwrap();
+        let b = model.forward(&work(&other, &[vec![4, 4]], 8, Unit::Pair), None).unwrap();
         assert!(difference(&a.narrow(1, 4, 4), &b.narrow(1, 4, 4)) > 1e-4);
     }
 
@@ -385,7 +404,7 @@ pub(crate) mod tests {
         let at = |seed, dtype| {
             let model = Encoder::new(tiny(50), seed, dtype, Device::Cpu).unwrap();
             let work = work(&[0, 10, 11, 2, 1, 1], &[vec![4]], 6, Unit::Document);
-            let hidden = model.forward(&work, false).unwrap();
+            let hidden = model.forward(&work, None).unwrap();
             model.token_logits(&hidden).unwrap().to_kind(Kind::Float).detach()
         };
         assert_eq!(difference(&at(1, Dtype::Fp32), &at(1, Dtype::Fp32)), 0.0);
@@ -406,11 +425,11 @@ pub(crate) mod tests {
         let shape = Architecture::new(&config, &xlmr(50), Some(32), &langs).unwrap();
         let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
         let mut text = work(&[0, 10, 11, 2], &[vec![4]], 4, Unit::Document);
-        let a = model.forward(&text, false).unwrap();
+        let a = model.forward(&text, None).unwrap();
         text.langs = vec!["yor_Latn".into()];
-        assert!(difference(&a, &model.forward(&text, false).unwrap()) > 0.001);
+        assert!(difference(&a, &model.forward(&text, None).unwrap()) > 0.001);
         text.langs = vec!["deu_Latn".into()];
-        let error = model.forward(&text, false).unwrap_err().to_string();
+        let error = model.forward(&text, None).unwrap_err().to_string();
         assert!(error.contains("unknown language `deu_Latn`"), "{error}");
     }
 }

@@ -5,5 +5,5 @@ pub mod encoder;
 pub mod parameters;
 
 pub use architecture::Architecture;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Noise};
 pub use parameters::{Parameter, Parameters};

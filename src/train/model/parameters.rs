@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::id;
+use crate::train::ffi;
 
 /// Standard deviation of new weights.
 const INITIALIZER_RANGE: f64 = 0.02;
@@ -57,9 +58,9 @@ impl Parameters {
     /// A weight drawn from N(0, 0.02²).
     pub fn weight(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
         // Drawn on the CPU, so that every device begins alike.
-        tch::manual_seed(id::keyed(id::hash64(name.as_bytes()), self.seed) as i64);
+        let seed = id::keyed(id::hash64(name.as_bytes()), self.seed);
         let mut drawn = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-        let _ = drawn.f_normal_(0.0, INITIALIZER_RANGE)?;
+        ffi::fill_normal(&mut drawn, INITIALIZER_RANGE, seed)?;
         self.add(name, drawn, true)
     }
 

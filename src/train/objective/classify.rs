@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use crate::error::{Error, Result};
 use crate::train::layout::{Layout, Unit};
-use crate::train::model::Encoder;
+use crate::train::model::{Encoder, Noise};
 use crate::train::objective::{Objective, Rows, Setting, negative_log_likelihood};
 use crate::train::work::{Gold, Work};
 
@@ -74,12 +74,12 @@ pub(crate) fn padded(
     })
 }
 
-fn score(model: &Encoder, work: &Work, train: bool) -> Result<Tensor> {
+fn score(model: &Encoder, work: &Work, noise: Noise) -> Result<Tensor> {
     let Gold::Classes(classes) = &work.gold else {
         return Err(Error::internal("classes are scored against classes"));
     };
-    let hidden = model.forward(work, train)?;
-    let logits = model.class_logits(&hidden, train)?;
+    let hidden = model.forward(work, noise)?;
+    let logits = model.class_logits(&hidden, noise)?;
     let gold = Tensor::f_from_slice(classes)?.f_to_device(model.device())?;
     negative_log_likelihood(&logits, &gold)
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::train::batch::{Kind, MicroBatch};
 use crate::train::ffi;
 use crate::train::layout::{Layout, Unit};
-use crate::train::model::Encoder;
+use crate::train::model::{Encoder, Noise};
 use crate::train::objective::{Objective, Rows, Setting, mask, negative_log_likelihood};
 use crate::train::work::{Gold, Work};
 
@@ -75,7 +75,7 @@ fn place_langs(batch: &MicroBatch, layout: &Layout) -> Vec<u8> {
 }
 
 /// −log P of the hidden tokens. Logits are computed at their places only.
-pub(super) fn score(model: &Encoder, work: &Work, train: bool) -> Result<Tensor> {
+pub(super) fn score(model: &Encoder, work: &Work, noise: Noise) -> Result<Tensor> {
     let Gold::Tokens(tokens) = &work.gold else {
         return Err(Error::internal("masked tokens are scored against tokens"));
     };
@@ -84,7 +84,7 @@ pub(super) fn score(model: &Encoder, work: &Work, train: bool) -> Result<Tensor>
     // The rows as they were read, often the mapped file: only read here.
     let read = ffi::tensor_over(tokens.clone(), &[count])?;
     let gold = read.f_index_select(0, &places)?.f_to_kind(tch::Kind::Int64)?;
-    let hidden = model.forward(work, train)?;
+    let hidden = model.forward(work, noise)?;
     let width = model.architecture().hidden;
     let at = places.f_to_device(model.device())?;
     let chosen = hidden.f_view([-1, width])?.f_index_select(0, &at)?;

@@ -13,7 +13,7 @@ use tch::{Reduction, Tensor};
 use crate::error::{Error, Result};
 use crate::train::batch::{Kind, MicroBatch};
 use crate::train::labelled::Examples;
-use crate::train::model::Encoder;
+use crate::train::model::{Encoder, Noise};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
 
@@ -26,7 +26,7 @@ pub struct Objective {
     /// Turns rows into work.
     pub prepare: fn(&Rows<'_>, &Setting<'_>) -> Result<Work>,
     /// −log P of each prediction (32-bit, one dimension).
-    pub score: fn(&Encoder, &Work, bool) -> Result<Tensor>,
+    pub score: fn(&Encoder, &Work, Noise) -> Result<Tensor>,
 }
 
 /// Every objective, in the order of the documentation.
