@@ -289,3 +289,6 @@ fn commit(plan: &Plan, made: Vec<Made>, out: &Path, old: Option<Manifest>) -> Re
     table::sweep(out, &manifest)?;
     Ok(Ingested { manifest, files: plan.files.len() as u64, parts_written, sources })
 }
+
+#[cfg(test)]
+mod tests;
