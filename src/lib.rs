@@ -33,10 +33,8 @@ pub mod feed;
 pub mod token;
 
 // learn and out
-#[cfg(feature = "train")]
 pub mod eval;
 pub mod report;
-#[cfg(feature = "train")]
 pub mod train;
 
 // whole

@@ -65,6 +65,7 @@ schemas!(
     "sizes",
     "mix",
     "selection",
+    "eval",
     "errors",
 );
 

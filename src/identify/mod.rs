@@ -1,3 +1,16 @@
 //! Languages: tags and their conversion, measured labels.
 //!
 //! The only place that knows language codes.
+
+pub mod tag;
+
+pub mod hans;
+mod whatlang;
+
+pub mod detect_lang;
+pub mod lang_tag;
+
+use crate::function::Function;
+
+/// The SQL functions of this family, in the order of the documentation.
+pub const FUNCTIONS: &[&Function] = &[&lang_tag::LANG_TAG, &detect_lang::DETECT_LANG];

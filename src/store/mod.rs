@@ -3,5 +3,8 @@
 //! Knows nothing of text or SQL.
 
 pub mod manifest;
+pub mod mmap;
 pub mod part;
+pub mod reject;
 pub mod table;
+pub mod verify;

@@ -1,3 +1,24 @@
 //! Kernels on one text: normal forms, words, scripts, counts.
 //!
 //! No language identification, no quality verdicts.
+
+pub mod segment;
+
+pub mod char_count;
+pub mod normalize_text;
+pub mod script;
+pub mod sentence_count;
+pub mod word_count;
+pub mod words;
+
+use crate::function::Function;
+
+/// The SQL functions of this family, in the order of the documentation.
+pub const FUNCTIONS: &[&Function] = &[
+    &normalize_text::NORMALIZE_TEXT,
+    &script::SCRIPT,
+    &words::WORDS,
+    &word_count::WORD_COUNT,
+    &sentence_count::SENTENCE_COUNT,
+    &char_count::CHAR_COUNT,
+];

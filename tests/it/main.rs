@@ -1,1 +1,7 @@
-fn main() {}
+//! The one integration-test binary.
+
+mod cli;
+mod faults;
+mod laws;
+mod tidy;
+mod util;

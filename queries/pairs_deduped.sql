@@ -1,0 +1,12 @@
+-- pairs_deduped: the surviving pair of each cluster of exact and near duplicates.
+-- in:    pairs_kept
+-- out:   pairs_deduped
+-- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two pairs are duplicates
+-- param: within_language boolean = true   -- whether equal texts in two language pairs are left alone
+SELECT doc_id,
+       cluster_id,
+       cluster_size,
+       kept_id,
+       CASE WHEN keep THEN NULL WHEN similarity = 1.0 THEN 'exact' ELSE 'near' END AS reason
+FROM near_duplicates('pairs_kept', {threshold: $threshold, within_language: $within_language})
+ORDER BY doc_id

@@ -1,0 +1,111 @@
+//! What can be typed: the subcommands and the options that all of them share.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use hexapla::error::Result;
+
+use crate::ui::Ui;
+
+/// Multilingual and parallel text to balanced training shards with SQL, and to a trained model.
+#[derive(Parser)]
+#[command(name = "hexapla", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(ClapArgs)]
+pub struct Common {
+    /// Print one JSON object of results on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No words and no progress on stderr, errors excepted
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// Where the project is.
+#[derive(ClapArgs)]
+pub struct ProjectArgs {
+    /// The project's folder
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub project: PathBuf,
+}
+
+/// How nodes are built.
+#[derive(ClapArgs)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// A query's parameter for this run
+    #[arg(long = "param", value_name = "QUERY.NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Build the named nodes even if they are up to date
+    #[arg(long)]
+    pub force: bool,
+    /// Tell what would be built and why, and build nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Memory for queries, such as 2GB
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Threads to use
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write a project that runs as it is
+    Init(crate::init::Args),
+    /// Build nodes and all they need
+    Run(crate::run::Args),
+    /// Read files of any known format into a table, without a project
+    Ingest(crate::ingest::Args),
+    /// Ask a project's tables or any Parquet, JSONL or CSV file
+    Sql(crate::sql::Args),
+    /// List the SQL functions, or explain one
+    Functions(crate::functions::Args),
+    /// List, show or eject the queries in force
+    Queries(crate::queries::Args),
+    /// Show the plan of a mixture
+    Mix(crate::mix::Args),
+    /// Train or load the tokenizers named
+    Tokenizer(crate::run::Named<crate::run::TokenizerKind>),
+    /// Write the packs named
+    Pack(crate::run::Named<crate::run::PackKind>),
+    /// Train the runs named
+    Train(crate::train::Args),
+    /// Evaluate runs
+    Eval(crate::eval::Args),
+    /// Write the project's report as one HTML page
+    Report(crate::report::Args),
+    /// Hash tables, packs and runs again and compare with their manifests
+    Verify(crate::verify::Args),
+}
+
+impl Command {
+    /// Does it; the exit code tells a failed check from success.
+    pub fn run(self, ui: &Ui) -> Result<ExitCode> {
+        match self {
+            Command::Init(args) => crate::init::run(args, ui),
+            Command::Run(args) => crate::run::run(args, ui),
+            Command::Ingest(args) => crate::ingest::run(args, ui),
+            Command::Sql(args) => crate::sql::run(args, ui),
+            Command::Functions(args) => crate::functions::run(args, ui),
+            Command::Queries(args) => crate::queries::run(args, ui),
+            Command::Mix(args) => crate::mix::run(args, ui),
+            Command::Tokenizer(args) => crate::run::named(args, ui),
+            Command::Pack(args) => crate::run::named(args, ui),
+            Command::Train(args) => crate::train::run(args, ui),
+            Command::Eval(args) => crate::eval::run(args, ui),
+            Command::Report(args) => crate::report::run(args, ui),
+            Command::Verify(args) => crate::verify::run(args, ui),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The feed over packs that count, so that a wrong order shows as a wrong number.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::feed::Loader;
+use crate::store::manifest::Manifest;
+use crate::token::pack::{self, PackOptions, PackWriter};
+use crate::token::tokenizer::tests::counting;
+
+/// A pack in which each row is one document of six tokens; `sizes` are documents by language.
+fn packed(dir: &Path, sizes: &[(&str, u64)]) -> Arc<Pack> {
+    let tokenizer = counting(100);
+    let options = PackOptions { length: 8, seed: 17, ..PackOptions::default() };
+    let mut writer = PackWriter::create(dir, &tokenizer, options).unwrap();
+    for (lang, size) in sizes {
+        // The number of the document in base 100, twice.
+        let text = |n: u64| format!("{0} {1} {2} {0} {1} {2}", n / 10_000, n / 100 % 100, n % 100);
+        writer.documents(lang, (0..*size).map(|n| Ok((n, text(n))))).unwrap();
+    }
+    writer.finish(Manifest::default()).unwrap();
+    Arc::new(pack::open(dir).unwrap())
+}
+
+fn options(batch_rows: usize, weights: &[(&str, f64)]) -> FeedOptions {
+    let weights: BTreeMap<String, f64> =
+        weights.iter().map(|(name, weight)| (name.to_string(), *weight)).collect();
+    let stages = match weights.is_empty() {
+        true => vec![],
+        false => vec![Stage { until_tokens: None, weights }],
+    };
+    FeedOptions { batch_rows, seed: 17, stages }
+}
+
+fn documents(batch: &Batch) -> Vec<u64> {
+    let ids = batch.ids().chunks(batch.length);
+    ids.map(|row| row[1..4].iter().fold(0, |n, id| n * 100 + (*id as u64 - 4))).collect()
+}
+
+#[test]
+fn batches_alias_the_mapping() {
+    let dir = tempfile::tempdir().unwrap();
+    let pack = packed(dir.path(), &[("isl_Latn", 3000)]);
+    let mut feed = Feed::new(pack.clone(), &options(64, &[])).unwrap();
+    let mapping = pack.groups[0].mapping();
+    let inside = mapping.as_ptr() as usize..mapping.as_ptr() as usize + mapping.len();
+    let mut seen = Vec::new();
+    for _ in 0..3000u64.div_ceil(64) {
+        let batch = feed.next().unwrap();
+        assert!(batch.aliased && inside.contains(&(batch.tokens.as_ptr() as usize)));
+        assert_eq!(batch.tokens.as_ptr() as usize % 64, 0);
+        assert_eq!(batch.tokens.len(), batch.rows * batch.length * 4);
+        assert_eq!((batch.epoch, batch.n_tokens), (0, batch.rows as u64 * 8));
+        seen.extend(documents(&batch));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..3000).collect::<Vec<_>>());
+    assert_eq!(feed.counters().bytes_aliased, 3000 * 8 * 4);
+    assert_eq!(feed.counters().bytes_gathered, 0);
+    assert_eq!(feed.next().unwrap().epoch, 1);
+}
+
+#[test]
+fn a_batch_outlives_its_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut feed = Feed::new(packed(dir.path(), &[("isl_Latn", 10)]), &options(4, &[])).unwrap();
+    let batch = feed.next().unwrap();
+    let before = documents(&batch);
+    drop(feed);
+    drop(dir);
+    assert_eq!(documents(&batch), before);
+}
+
+#[test]
+fn blocks_across_record_batches_are_gathered_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let pack = packed(dir.path(), &[("isl_Latn", 2500)]);
+    let mut feed = Feed::new(pack, &options(100, &[])).unwrap();
+    let mut seen: Vec<u64> = Vec::new();
+    let mut gathered = 0;
+    for _ in 0..25 {
+        let batch = feed.next().unwrap();
+        gathered += usize::from(!batch.aliased);
+        seen.extend(documents(&batch));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..2500).collect::<Vec<_>>());
+    // Rows 1,000 to 1,099 and 2,000 to 2,099 cross.
+    assert_eq!(gathered, 2);
+    assert_eq!(feed.counters().bytes_gathered, 2 * 100 * 8 * 4);
+    assert!(divides_records(64) && !divides_records(100));
+}
+
+#[test]
+fn small_and_empty_languages_do_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let pack = packed(dir.path(), &[("swh_Latn", 0), ("yor_Latn", 3), ("eng_Latn", 500)]);
+    assert_eq!(pack.groups.len(), 3);
+    let weights = [("swh_Latn", 1.0), ("yor_Latn", 1.0), ("eng_Latn", 1.0)];
+    let mut feed = Feed::new(pack.clone(), &options(16, &weights)).unwrap();
+    let mut tokens: BTreeMap<usize, u64> = BTreeMap::new();
+    for _ in 0..400 {
+        let batch = feed.next().unwrap();
+        *tokens.entry(batch.group).or_default() += batch.n_tokens;
+    }
+    let (eng, swh, yor) = (
+        pack.group("eng_Latn").unwrap(),
+        pack.group("swh_Latn").unwrap(),
+        pack.group("yor_Latn").unwrap(),
+    );
+    assert!(!tokens.contains_key(&swh));
+    assert!(tokens[&eng].abs_diff(tokens[&yor]) <= 2 * 16 * 8, "{tokens:?}");
+    assert!(feed.draw().epochs(yor) > 100.0);
+}
+
+#[test]
+fn seeking_and_restoring_give_the_same_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let pack = packed(dir.path(), &[("isl_Latn", 100), ("eng_Latn", 300)]);
+    let options = options(8, &[("isl_Latn", 1.0), ("eng_Latn", 2.0)]);
+    let list = |feed: &mut Feed| -> Vec<(u64, usize, Vec<u64>)> {
+        let batches = (0..40).map(|_| feed.next().unwrap());
+        batches.map(|b| (b.index, b.group, documents(&b))).collect()
+    };
+    let mut feed = Feed::new(pack.clone(), &options).unwrap();
+    let start = list(&mut feed);
+    let state = feed.state();
+    let rest = list(&mut feed);
+
+    let mut sought = Feed::new(pack.clone(), &options).unwrap();
+    sought.seek(40);
+    assert_eq!(sought.counters().batches, 0);
+    assert_eq!(list(&mut sought), rest);
+    // Resuming the resumed one, and going back.
+    sought.seek(0);
+    assert_eq!(list(&mut sought), start);
+
+    let mut restored = Feed::new(pack.clone(), &options).unwrap();
+    restored.restore(&state).unwrap();
+    assert_eq!(list(&mut restored), rest);
+
+    let mut feed = Feed::new(pack, &options).unwrap();
+    feed.seek(40);
+    let mut loader = Loader::new(feed, 4).unwrap();
+    for (index, group, numbers) in &rest[..20] {
+        let batch = loader.next().unwrap();
+        assert_eq!((&batch.index, &batch.group, &documents(&batch)), (index, group, numbers));
+    }
+    assert_eq!(loader.state().drawn, 60);
+    assert_eq!(loader.counters().batches, 20);
+}

@@ -1,0 +1,356 @@
+//! Building: which nodes are out of date and why, and making them in order.
+//!
+//! A node is up to date when its manifest carries the key that its ingredients have now. What a
+//! node is made from comes before it, and counts by content: an input that was rebuilt to the
+//! same bytes changes nothing below it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Project;
+use super::key::Ingredients;
+use super::node::Node;
+use crate::error::{Error, Result};
+use crate::sql::session::{Session, SessionOptions};
+use crate::store::manifest::Manifest;
+use crate::store::table::Table;
+use crate::token::Tokenizer;
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Build the nodes asked for even if they are up to date.
+    pub force: bool,
+    /// Only tell what would be built.
+    pub dry_run: bool,
+    /// Memory for queries in bytes; the project file's when left out.
+    pub memory_limit: Option<usize>,
+    /// Threads; the project file's when left out, then the machine's.
+    pub threads: Option<usize>,
+    /// Continue training runs that were interrupted.
+    pub resume: bool,
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was made now.
+    Built,
+    /// It needed nothing.
+    UpToDate,
+    /// A dry run would make it.
+    WouldBuild,
+}
+
+/// One node's part in a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its name.
+    pub node: String,
+    /// What became of it.
+    pub state: State,
+    /// Why it was built, in words.
+    pub why: Vec<String>,
+    /// What `rows` counts.
+    pub unit: &'static str,
+    /// Rows written.
+    pub rows: Option<u64>,
+    /// Rows dropped by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Rows that could not be read.
+    pub errors: u64,
+    /// Rows that a check returned.
+    pub failures: u64,
+}
+
+/// Told what happens; called from several threads.
+pub trait Observer: Sync {
+    /// A node is being built, and why.
+    fn started(&self, _node: &str, _why: &[String]) {}
+    /// How far the node is, in `unit`s.
+    fn progress(&self, _done: u64, _total: Option<u64>, _unit: &str) {}
+    /// Something worth a line.
+    fn note(&self, _text: &str) {}
+    /// A node is done.
+    fn finished(&self, _outcome: &Outcome) {}
+}
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// Builds the named nodes and all they need; no names: all data nodes, then the checks.
+pub fn run(
+    project: &Project,
+    names: &[String],
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Vec<Outcome>> {
+    let _lock = lock(project)?;
+    let nodes = project.plan(names)?;
+    for node in &nodes {
+        if let Some(lacking) = project.lacks(node) {
+            return Err(Error::usage(format!("node `{node}` needs {lacking}"))
+                .hint_with(format!("add {lacking} to {}", super::config::PROJECT_FILE)));
+        }
+    }
+    let mut builder = Builder::new(project, options.clone(), observer)?;
+    for node in &nodes {
+        let asked = names.is_empty() || names.contains(&node.to_string());
+        builder.node(node, asked)?;
+    }
+    if names.is_empty() && !options.dry_run {
+        builder.checks()?;
+    }
+    Ok(builder.outcomes)
+}
+
+/// A session with every committed table of a project.
+pub fn session(project: &Project, options: &Options) -> Result<Session> {
+    let session = Session::new(&session_options(project, options)?)?;
+    for node in project.nodes()? {
+        register(project, &session, &node)?;
+    }
+    super::text::register(project, &session)?;
+    Ok(session)
+}
+
+/// Makes nodes one after the other over one session.
+pub(super) struct Builder<'a> {
+    pub project: &'a Project,
+    pub options: Options,
+    pub observer: &'a dyn Observer,
+    pub session: Session,
+    pub tokenizers: BTreeMap<String, Arc<Tokenizer>>,
+    changed: Vec<Node>,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(project: &'a Project, options: Options, observer: &'a dyn Observer) -> Result<Self> {
+        let session = Session::new(&session_options(project, &options)?)?;
+        Ok(Self {
+            project,
+            options,
+            observer,
+            session,
+            tokenizers: BTreeMap::new(),
+            changed: Vec::new(),
+            outcomes: Vec::new(),
+        })
+    }
+
+    fn node(&mut self, node: &Node, asked: bool) -> Result<()> {
+        let dir = self.dir(node);
+        let old = Manifest::read(&dir)?;
+        let mut why = Vec::new();
+        if self.options.dry_run {
+            let needs = self.project.needs(node)?;
+            let changed = needs.iter().filter(|n| self.changed.contains(n));
+            why.extend(changed.map(|n| format!("{n} would change")));
+        }
+        let mut ingredients = None;
+        if why.is_empty() {
+            let found = self.ingredients(node).map_err(|e| e.within(node))?;
+            why = found.changes(old.as_ref());
+            ingredients = Some(found);
+        }
+        if self.options.force && asked && why.is_empty() {
+            why.push("forced".into());
+        }
+        let state = match (why.is_empty(), self.options.dry_run) {
+            (true, _) => State::UpToDate,
+            (false, true) => State::WouldBuild,
+            (false, false) => State::Built,
+        };
+        let manifest = match (state, ingredients) {
+            (State::Built, Some(ingredients)) => {
+                self.observer.started(&node.to_string(), &why);
+                self.build(node, ingredients, old.as_ref()).map_err(|e| e.within(node))?
+            }
+            _ => old.unwrap_or_default(),
+        };
+        if state == State::WouldBuild {
+            self.changed.push(node.clone());
+        } else {
+            self.take_up(node).map_err(|e| e.within(node))?;
+        }
+        self.outcomes.push(Outcome {
+            node: node.to_string(),
+            state,
+            why,
+            unit: match node {
+                Node::Tokenizer(_) => "tokens",
+                Node::Train(_) => "steps",
+                _ => "rows",
+            },
+            rows: Some(manifest.rows_out),
+            dropped: manifest.dropped,
+            errors: manifest.errors,
+            failures: 0,
+        });
+        if let Some(outcome) = self.outcomes.last() {
+            self.observer.finished(outcome);
+        }
+        Ok(())
+    }
+
+    /// What the node's content is a function of now.
+    fn ingredients(&self, node: &Node) -> Result<Ingredients> {
+        let mut found = Ingredients::default();
+        found.add("hexapla", env!("CARGO_PKG_VERSION"));
+        for need in self.project.needs(node)? {
+            let manifest = Manifest::expect(&self.dir(&need))?;
+            found.add(need.to_string(), manifest.content());
+        }
+        match node {
+            Node::Source(table) => self.source_ingredients(table, &mut found)?,
+            Node::Query(name) => self.query_ingredients(name, &mut found)?,
+            Node::Tokenizer(name) => self.tokenizer_ingredients(name, &mut found)?,
+            Node::Mix(name) => self.mix_ingredients(name, &mut found)?,
+            Node::Pack(name) => self.pack_ingredients(name, &mut found)?,
+            Node::Train(name) => self.train_ingredients(name, &mut found)?,
+            Node::Eval(name) => self.eval_ingredients(name, &mut found)?,
+        }
+        Ok(found)
+    }
+
+    fn build(
+        &mut self,
+        node: &Node,
+        ingredients: Ingredients,
+        old: Option<&Manifest>,
+    ) -> Result<Manifest> {
+        let manifest = Manifest {
+            node: node.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            key: ingredients.digest(),
+            inputs: ingredients.into_inputs(),
+            seed: self.project.config.seed,
+            ..Manifest::default()
+        };
+        match node {
+            Node::Source(table) => self.build_source(table, manifest),
+            Node::Query(name) => self.build_query(name, manifest),
+            Node::Tokenizer(name) => self.build_tokenizer(name, manifest),
+            Node::Mix(name) => self.build_mix(name, manifest),
+            Node::Pack(name) => self.build_pack(name, manifest),
+            Node::Train(name) => self.build_train(name, manifest, old),
+            Node::Eval(name) => self.build_eval(name, manifest),
+        }
+    }
+
+    /// Makes a node known to those after it.
+    fn take_up(&mut self, node: &Node) -> Result<()> {
+        register(self.project, &self.session, node)?;
+        if let Node::Tokenizer(name) = node {
+            let tokenizer = Tokenizer::load(&self.dir(node))?;
+            self.tokenizers.insert(name.clone(), Arc::new(tokenizer));
+            super::text::add_kernels(&self.session, &self.tokenizers)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the project's checks: rows returned are failures.
+    fn checks(&mut self) -> Result<()> {
+        for check in &self.project.checks {
+            let name = format!("checks/{}", check.name);
+            self.observer.started(&name, &[]);
+            let sql = self.bound(check, &BTreeMap::new()).map_err(|e| e.within(&name))?;
+            let batches = self.session.query(&sql).map_err(|e| e.within(&name))?;
+            let failures = batches.iter().map(|b| b.num_rows() as u64).sum();
+            if failures > 0 {
+                self.observer.note(&format!("{name}: {failures} rows fail: {}", check.doc));
+            }
+            let outcome = Outcome {
+                node: name,
+                state: State::Built,
+                why: Vec::new(),
+                unit: "failures",
+                rows: Some(failures),
+                dropped: BTreeMap::new(),
+                errors: 0,
+                failures,
+            };
+            self.observer.finished(&outcome);
+            self.outcomes.push(outcome);
+        }
+        Ok(())
+    }
+
+    /// Where a node lies.
+    pub fn dir(&self, node: &Node) -> PathBuf {
+        self.project.dir.join(node.folder())
+    }
+
+    /// Threads in force.
+    pub fn threads(&self) -> usize {
+        threads(self.project, &self.options)
+    }
+}
+
+/// Makes a committed node's tables known to a session; others have none.
+fn register(project: &Project, session: &Session, node: &Node) -> Result<()> {
+    let mut names = match node {
+        Node::Source(_) | Node::Mix(_) | Node::Eval(_) => vec![node.to_string()],
+        Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],
+        _ => Vec::new(),
+    };
+    if let Node::Mix(name) = node {
+        names.push(format!("selection.{name}"));
+    }
+    for name in names {
+        let dir = project.dir.join("tables").join(&name);
+        if let Some(manifest) = Manifest::read(&dir)? {
+            session.add_table(&name, Table { dir, manifest })?;
+        }
+    }
+    Ok(())
+}
+
+fn session_options(project: &Project, options: &Options) -> Result<SessionOptions> {
+    let from_file = project.config.memory_limit.as_deref();
+    let memory_limit = match options.memory_limit {
+        Some(bytes) => Some(bytes),
+        None => from_file.map(super::config::parse_bytes).transpose()?,
+    };
+    Ok(SessionOptions { memory_limit, threads: threads(project, options), ..SessionOptions::default() })
+}
+
+fn threads(project: &Project, options: &Options) -> usize {
+    let machine = || std::thread::available_parallelism().map_or(1, usize::from);
+    options.threads.or(project.config.threads).unwrap_or_else(machine).max(1)
+}
+
+/// Two runs over one project would sweep each other's parts: the second is refused.
+fn lock(project: &Project) -> Result<File> {
+    let path = project.dir.join(".hexapla.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::usage(format!(
+            "{}: another hexapla is building this project",
+            project.dir.display()
+        ))
+        .hint_with("wait until it has ended; `--project` names another folder")),
+        Err(fs::TryLockError::Error(e)) => Err(Error::io(&path, e)),
+    }
+}
+
+/// The plan of a mixture over the sizes as they were last measured, as rows of the table `mix`.
+pub fn mix_plan(project: &Project, name: &str) -> Result<arrow::array::RecordBatch> {
+    let Some(config) = project.config.mix.get(name) else {
+        return Err(Error::unknown("mix", name, project.config.mix.keys().map(String::as_str)));
+    };
+    let session = session(project, &Options::default())?;
+    let rows = super::data::stages(config, &super::data::sizes(&session)?)?;
+    super::data::plan_batch(&rows)
+}

@@ -1,0 +1,476 @@
+//! Building what learns: training runs and their evaluations, through libtorch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+
+use super::build::Builder;
+use super::config::parse_count;
+use super::data;
+use super::key::Ingredients;
+use super::node::{Node, run_reference};
+use super::text::{VALIDATION, strings};
+use crate::error::{Error, Result};
+use crate::eval::{self, Score};
+use crate::feed::{Feed, FeedOptions, Stage};
+use crate::id;
+use crate::store::manifest::{Manifest, Part};
+use crate::store::verify::hash_file;
+use crate::token::{Tokenizer, pack};
+use crate::train::config::{Dtype, TrainConfig};
+use crate::train::labelled::Examples;
+use crate::train::model::{Architecture, Encoder};
+use crate::train::source::PackSource;
+use crate::train::{predict, retention, run};
+
+/// Rows of an evaluation that a model is asked for at a time.
+const BATCH: usize = 64;
+
+impl Builder<'_> {
+    pub(super) fn train_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
+        let config = self.project.train(name)?;
+        let json = serde_json::to_value(config).map_err(|e| Error::internal(e.to_string()))?;
+        for (key, value) in json.as_object().into_iter().flatten() {
+            found.add(key, value.to_string());
+        }
+        if let Some(model) = config.model.as_ref().and_then(|m| self.project.config.model.get(m)) {
+            let json = serde_json::to_string(model).map_err(|e| Error::internal(e.to_string()))?;
+            found.add("[model]", json);
+        }
+        found.add("seed", self.project.config.seed.to_string());
+        Ok(())
+    }
+
+    pub(super) fn build_train(
+        &self,
+        name: &str,
+        mut manifest: Manifest,
+        old: Option<&Manifest>,
+    ) -> Result<Manifest> {
+        let dir = self.dir(&Node::Train(name.into()));
+        if let Some(old) = old {
+            let changes: Vec<String> = manifest
+                .inputs
+                .iter()
+                .filter(|(k, v)| old.inputs.get(*k) != Some(*v))
+                .map(|(k, _)| k.clone())
+                .collect();
+            return Err(Error::usage(format!(
+                "the run {} was trained with something else: {} changed",
+                dir.display(),
+                changes.join(", ")
+            ))
+            .hint_with("a run is never overwritten: name another run, or move its folder away"));
+        }
+        let config = self.project.train(name)?;
+        // libtorch's threads are its own; the number decides sums, hence results.
+        tch::set_num_threads(self.threads() as i32);
+        let seeds = match config.seeds.as_slice() {
+            [] => vec![self.project.config.seed],
+            seeds => seeds.to_vec(),
+        };
+        let mut steps = 0;
+        for seed in &seeds {
+            let dir = if seeds.len() > 1 { dir.join(format!("seed-{seed}")) } else { dir.clone() };
+            let outcome = self.one_run(name, config, &dir, *seed, manifest.clone())?;
+            steps += outcome.steps;
+            let folder = outcome.checkpoint;
+            let weights = folder.join("model.safetensors");
+            let (xxh3, bytes) = hash_file(&weights)?;
+            let base = self.dir(&Node::Train(name.into()));
+            let file = weights.strip_prefix(&base).unwrap_or(&weights).display().to_string();
+            manifest.parts.push(Part { file, xxh3, bytes, ..Part::default() });
+        }
+        manifest.rows_out = steps;
+        manifest.commit(&dir)?;
+        Ok(manifest)
+    }
+
+    fn one_run(
+        &self,
+        name: &str,
+        config: &TrainConfig,
+        dir: &Path,
+        seed: u64,
+        manifest: Manifest,
+    ) -> Result<run::Outcome> {
+        let tokenizer_dir = match self.project.run_tokenizer(name)? {
+            Some(tokenizer) => self.dir(&Node::Tokenizer(tokenizer)),
+            // The folder that the run begins with brings its own.
+            None => self.project.dir.join(config.init.as_deref().unwrap_or_default()),
+        };
+        let init = config.init.as_deref().map(|init| self.init_dir(init, seed));
+        let start = match (&config.model, &init) {
+            (Some(model), _) => match self.project.config.model.get(model) {
+                Some(model) => run::Start::New(model),
+                None => return Err(Error::internal(format!("no model `{model}`"))),
+            },
+            (None, Some(init)) => run::Start::From(init),
+            (None, None) => return Err(Error::internal("a run that begins with nothing")),
+        };
+        let languages = &self.project.config.languages;
+        let spec = run::Run {
+            dir,
+            config,
+            start,
+            tokenizer: &tokenizer_dir,
+            languages,
+            seed,
+            resume: self.options.resume,
+            manifest,
+        };
+        let mut report = |p: &crate::train::metrics::Progress| {
+            let what = format!("steps, loss {:.3}, {:.0} tokens/s", p.loss, p.tokens_per_second);
+            self.observer.progress(p.step, Some(p.steps), &what);
+            if let Some(losses) = &p.validation {
+                self.observer.note(&per_language(p.step, losses));
+            }
+        };
+        if let Some(pack) = &config.pack {
+            let dir = self.dir(&Node::Pack(pack.clone()));
+            let mix = &self.project.pack(pack)?.mix;
+            let mut source = self.source(&dir, config.batch, seed, mix)?;
+            let mut validation = self.source(&dir.join(VALIDATION), config.batch, 0, mix).ok();
+            let validation =
+                validation.as_mut().map(|v| v as &mut dyn crate::train::batch::Source);
+            return run::pretrain(&spec, &mut source, validation, &mut report);
+        }
+        let Some(sql) = &config.data else {
+            return Err(Error::internal("a run without data"));
+        };
+        let tokenizer = Tokenizer::load(&tokenizer_dir)?;
+        let longest = match spec.start {
+            run::Start::From(path) => Architecture::read(&retention::resolve(path)?)?.longest(),
+            run::Start::New(model) => config.length.or(model.length).unwrap_or(512),
+        };
+        let rows = Labelled::read(&self.session.query(sql)?)?;
+        let labels: Vec<String> =
+            rows.labels.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        if labels.len() < 2 {
+            return Err(Error::usage(format!(
+                "{} rows with {} different labels; a classifier needs at least two",
+                rows.labels.len(),
+                labels.len()
+            ))
+            .hint_with("`hexapla sql -c` shows what the run's `data` query gives"));
+        }
+        let examples = Examples {
+            ids: rows.encode(&tokenizer, longest)?,
+            labels: rows.labels.iter().map(|l| index_of(&labels, l) as i64).collect(),
+            langs: rows.langs.clone(),
+        };
+        run::finetune(&spec, &examples, &labels, None, &mut report)
+    }
+
+    /// Where the weights lie that a run begins with.
+    fn init_dir(&self, init: &str, seed: u64) -> PathBuf {
+        let Some(name) = init.strip_prefix("train.") else { return self.project.dir.join(init) };
+        let dir = self.dir(&Node::Train(name.into()));
+        let of_seed = dir.join(format!("seed-{seed}"));
+        if of_seed.is_dir() { of_seed } else { first_seed(&dir) }
+    }
+
+    fn source(&self, dir: &Path, batch: usize, seed: u64, mix: &str) -> Result<PackSource> {
+        let pack = Arc::new(pack::open(dir)?);
+        let Some(config) = self.project.config.mix.get(mix) else {
+            return Err(Error::internal(format!("no mix `{mix}`")));
+        };
+        let plan = data::stages(config, &data::sizes(&self.session)?)?;
+        let mut stages = Vec::new();
+        for (i, stage) in config.stages.iter().enumerate() {
+            let weights: BTreeMap<String, f64> = plan
+                .iter()
+                .filter(|r| r.stage as usize == i && r.row.target > 0)
+                .map(|r| (r.row.lang.clone(), r.row.target as f64))
+                // A group whose every row was too short to pack cannot be drawn from.
+                .filter(|(lang, _)| pack.groups.iter().any(|g| g.name == *lang && g.rows > 0))
+                .collect();
+            stages.push(Stage { until_tokens: Some(parse_count(&stage.until)?), weights });
+        }
+        let options = FeedOptions { batch_rows: batch, seed, stages };
+        Ok(PackSource::new(Feed::new(pack, &options)?))
+    }
+
+    pub(super) fn eval_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
+        found.add("eval", format!("{:?}", self.project.config.eval.get(name)));
+        Ok(())
+    }
+
+    pub(super) fn build_eval(&self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
+        let Some(config) = self.project.config.eval.get(name) else {
+            return Err(Error::internal(format!("no eval `{name}`")));
+        };
+        tch::set_num_threads(self.threads() as i32);
+        let batches = self.session.query(&config.data)?;
+        let is_retrieval = batches.first().is_some_and(|b| b.column_by_name("src").is_some());
+        let mut scores = Vec::new();
+        for (i, reference) in config.runs.iter().enumerate() {
+            self.observer.progress(i as u64, Some(config.runs.len() as u64), "runs");
+            let (run, step) = run_reference(reference)?;
+            let dir = first_seed(&self.dir(&Node::Train(run.clone())));
+            let tokenizer = Tokenizer::load(&retention::resolve(&dir)?)?;
+            let model = self.model(&run, &dir, step)?;
+            let found = if is_retrieval {
+                retrieval(&model, &tokenizer, &Sides::read(&batches)?, config.rows)
+            } else {
+                classification(&model, &tokenizer, &Labelled::read(&batches)?, config.rows)
+            };
+            let found = found.map_err(|e| e.within(reference))?;
+            scores.extend(found.into_iter().map(|s| Score { run: reference.clone(), ..s }));
+        }
+        let dir = self.dir(&Node::Eval(name.into()));
+        let batch = super::evaluate::batch(&scores)?;
+        let mut writer =
+            crate::store::part::PartWriter::create(&dir, "", &manifest.key, &batch.schema())?;
+        writer.write(&batch)?;
+        manifest.parts = vec![writer.finish()?];
+        manifest.rows_in = batches.iter().map(|b| b.num_rows() as u64).sum();
+        manifest.rows_out = scores.len() as u64;
+        manifest.commit(&dir)?;
+        crate::store::table::sweep(&dir, &manifest)?;
+        Ok(manifest)
+    }
+
+    /// The model of a run; at step 0 as it was drawn, before it saw anything.
+    fn model(&self, run: &str, dir: &Path, step: Option<u64>) -> Result<Encoder> {
+        let device = tch::Device::Cpu;
+        match step {
+            None => predict::load(dir, Dtype::Fp32, device),
+            Some(0) => {
+                if self.project.train(run)?.init.is_some() {
+                    return Err(Error::usage(format!("train.{run}@0 begins with other weights"))
+                        .hint_with("name the run or folder that it begins with"));
+                }
+                let shape = Architecture::read(&retention::resolve(dir)?)?;
+                let config = self.project.train(run)?;
+                let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
+                Encoder::new(shape, seed, Dtype::Fp32, device)
+            }
+            Some(step) => predict::load(&retention::step_dir(dir, step), Dtype::Fp32, device),
+        }
+    }
+}
+
+/// The folder of a run, or of its first seed when it has several.
+fn first_seed(dir: &Path) -> PathBuf {
+    let mut seeds: Vec<PathBuf> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| p.is_dir())
+        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("seed-")))
+        .collect();
+    seeds.sort();
+    seeds.into_iter().next().unwrap_or_else(|| dir.to_path_buf())
+}
+
+fn per_language(step: u64, losses: &BTreeMap<String, f64>) -> String {
+    let parts: Vec<String> = losses.iter().map(|(l, v)| format!("{l} {v:.2}")).collect();
+    format!("  step {step}, validation, nats per prediction: {}", parts.join(", "))
+}
+
+fn index_of(labels: &[String], label: &str) -> usize {
+    labels.iter().position(|l| l == label).unwrap_or(usize::MAX)
+}
+
+/// Labelled rows in columns.
+struct Labelled {
+    texts: Vec<String>,
+    seconds: Option<Vec<String>>,
+    labels: Vec<String>,
+    langs: Vec<String>,
+}
+
+impl Labelled {
+    fn read(batches: &[RecordBatch]) -> Result<Self> {
+        let (texts, labels) = (column(batches, "text")?, column(batches, "label")?);
+        let langs = column(batches, "lang")?;
+        let has_pair = batches.first().is_some_and(|b| b.column_by_name("text_pair").is_some());
+        let seconds = if has_pair { Some(column(batches, "text_pair")?) } else { None };
+        let mut rows =
+            Self { texts: Vec::new(), seconds: None, labels: Vec::new(), langs: Vec::new() };
+        let mut pairs = Vec::new();
+        for i in 0..texts.len() {
+            // A row without a label teaches nothing.
+            let (Some(text), Some(label)) = (&texts[i], &labels[i]) else { continue };
+            rows.texts.push(text.clone());
+            rows.labels.push(label.clone());
+            rows.langs.push(langs[i].clone().unwrap_or_else(|| "und".into()));
+            pairs.push(seconds.as_ref().and_then(|s| s[i].clone()));
+        }
+        if pairs.iter().any(Option::is_some) {
+            rows.seconds = Some(pairs.into_iter().map(Option::unwrap_or_default).collect());
+        }
+        Ok(rows)
+    }
+
+    fn encode(&self, tokenizer: &Tokenizer, longest: i64) -> Result<Vec<Vec<i32>>> {
+        (0..self.texts.len())
+            .map(|i| {
+                let second = self.seconds.as_ref().map(|s| s[i].as_str());
+                encode(tokenizer, &self.texts[i], second, longest)
+            })
+            .collect()
+    }
+}
+
+/// Pairs in columns.
+struct Sides {
+    src: Vec<String>,
+    tgt: Vec<String>,
+    langs: Vec<String>,
+}
+
+impl Sides {
+    fn read(batches: &[RecordBatch]) -> Result<Self> {
+        let (src, tgt, langs) =
+            (column(batches, "src")?, column(batches, "tgt")?, column(batches, "lang")?);
+        let mut rows = Self { src: Vec::new(), tgt: Vec::new(), langs: Vec::new() };
+        for ((s, t), l) in src.into_iter().zip(tgt).zip(langs) {
+            if let (Some(s), Some(t), Some(l)) = (s, t, l) {
+                rows.src.push(s);
+                rows.tgt.push(t);
+                rows.langs.push(l);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn column(batches: &[RecordBatch], name: &str) -> Result<Vec<Option<String>>> {
+    let mut values = Vec::new();
+    for batch in batches {
+        let Ok(i) = batch.schema().index_of(name) else {
+            let schema = batch.schema();
+            let known = schema.fields().iter().map(|f| f.name().as_str());
+            return Err(Error::unknown("column", name, known).within("the `data` query"));
+        };
+        values.extend(strings(batch, i)?.iter().map(|v| v.map(String::from)));
+    }
+    Ok(values)
+}
+
+/// `<s> A </s>`, or `<s> A </s></s> B </s>`, cut to the model's length.
+fn encode(
+    tokenizer: &Tokenizer,
+    text: &str,
+    second: Option<&str>,
+    longest: i64,
+) -> Result<Vec<i32>> {
+    let special = tokenizer.special();
+    let longest = usize::try_from(longest).unwrap_or(0).max(8);
+    let mut first = tokenizer.encode(text)?;
+    let mut ids = vec![special.bos];
+    match second {
+        None => {
+            first.truncate(longest - 2);
+            ids.extend(first);
+        }
+        Some(second) => {
+            let mut second = tokenizer.encode(second)?;
+            let room = longest - 4;
+            if first.len() + second.len() > room {
+                let share = room * first.len() / (first.len() + second.len());
+                first.truncate(share.clamp(1, room - 1));
+                second.truncate(room - first.len());
+            }
+            ids.extend(first);
+            ids.extend([special.eos, special.eos]);
+            ids.extend(second);
+        }
+    }
+    ids.push(special.eos);
+    Ok(ids)
+}
+
+/// At most `rows` indices of each language, drawn by a hash of the text so that the order and the
+/// number of the rows around them do not matter; `same` texts count once.
+fn drawn(langs: &[String], key: impl Fn(usize) -> u64, rows: usize) -> BTreeMap<String, Vec<usize>> {
+    let mut by_lang: BTreeMap<String, BTreeMap<u64, usize>> = BTreeMap::new();
+    for (i, lang) in langs.iter().enumerate() {
+        by_lang.entry(lang.clone()).or_default().entry(key(i)).or_insert(i);
+    }
+    by_lang
+        .into_iter()
+        .map(|(lang, keyed)| (lang, keyed.into_values().take(rows).collect()))
+        .collect()
+}
+
+fn classification(
+    model: &Encoder,
+    tokenizer: &Tokenizer,
+    rows: &Labelled,
+    most: usize,
+) -> Result<Vec<Score>> {
+    let names = &model.architecture().labels;
+    let ids = rows.encode(tokenizer, model.architecture().longest())?;
+    let key = |i: usize| id::hash_fields([rows.texts[i].as_str(), rows.labels[i].as_str()]);
+    let mut scores = Vec::new();
+    for (lang, chosen) in drawn(&rows.langs, key, most) {
+        let ids: Vec<Vec<i32>> = chosen.iter().map(|&i| ids[i].clone()).collect();
+        let langs = vec![lang.clone(); ids.len()];
+        // A class that training never saw can only be missed.
+        let gold: Vec<usize> = chosen.iter().map(|&i| index_of(names, &rows.labels[i])).collect();
+        let answers: Vec<usize> = predict::classify(model, &ids, &langs, BATCH)?
+            .iter()
+            .map(|logits| predict::best(logits))
+            .collect();
+        let majority = eval::majority(&gold);
+        let score = |metric, value, baseline_majority| Score {
+            run: String::new(),
+            task: "classification",
+            lang: lang.clone(),
+            metric,
+            value,
+            n: gold.len() as u64,
+            baseline_majority,
+        };
+        scores.push(score("accuracy", eval::accuracy(&answers, &gold), Some(majority)));
+        scores.push(score("macro_f1", eval::macro_f1(&answers, &gold), None));
+    }
+    Ok(scores)
+}
+
+fn retrieval(
+    model: &Encoder,
+    tokenizer: &Tokenizer,
+    rows: &Sides,
+    most: usize,
+) -> Result<Vec<Score>> {
+    let longest = model.architecture().longest();
+    // Two equal texts on one side would have one vector and two right answers.
+    let mut scores = Vec::new();
+    for (lang, chosen) in drawn(&rows.langs, |i| id::hash64(rows.src[i].as_bytes()), usize::MAX) {
+        let mut seen = BTreeSet::new();
+        let chosen: Vec<usize> = chosen
+            .into_iter()
+            .filter(|&i| rows.src[i] != rows.tgt[i] && seen.insert(rows.tgt[i].as_str()))
+            .take(most)
+            .collect();
+        let side = |texts: &[String]| -> Result<Vec<Vec<f32>>> {
+            let ids = chosen
+                .iter()
+                .map(|&i| encode(tokenizer, &texts[i], None, longest))
+                .collect::<Result<Vec<_>>>()?;
+            predict::embed(model, &ids, &vec![lang.clone(); ids.len()], None, BATCH)
+        };
+        let (src, tgt) = (side(&rows.src)?, side(&rows.tgt)?);
+        for (metric, value) in
+            [("from_english", eval::retrieval(&src, &tgt)), ("to_english", eval::retrieval(&tgt, &src))]
+        {
+            scores.push(Score {
+                run: String::new(),
+                task: "retrieval",
+                lang: lang.clone(),
+                metric,
+                value,
+                n: chosen.len() as u64,
+                baseline_majority: None,
+            });
+        }
+    }
+    Ok(scores)
+}
+

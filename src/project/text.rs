@@ -1,0 +1,294 @@
+//! Building what reads text: tokenizers and packs.
+//!
+//! Text comes out of `documents` and `pairs` by merge joins on `doc_id`, streamed; nothing here
+//! holds more of it than a few batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+
+use super::Project;
+use super::build::Builder;
+use super::key::Ingredients;
+use super::node::Node;
+use crate::error::{Error, Result};
+use crate::sql::session::Session;
+use crate::store::manifest::{Manifest, Part};
+use crate::store::verify::hash_file;
+use crate::token::pack::{PackOptions, PackWriter};
+use crate::token::{Tokenizer, functions, train};
+
+/// The folder of a pack's validation rows, inside the pack.
+pub const VALIDATION: &str = "validation";
+
+/// The texts that a tokenizer is trained on, in the order of their ids.
+const TRAINING_TEXTS: &[&str] = &[
+    "SELECT s.doc_id, coalesce(m.lang, m.detected.lang) AS lang, d.text \
+     FROM split s JOIN measured m ON s.doc_id = m.doc_id JOIN documents d ON s.doc_id = d.doc_id \
+     WHERE s.split = 'train'",
+    "SELECT s.doc_id, p.src_lang, p.src \
+     FROM split s JOIN pairs p ON s.doc_id = p.doc_id WHERE s.split = 'train'",
+    "SELECT s.doc_id, p.tgt_lang, p.tgt \
+     FROM split s JOIN pairs p ON s.doc_id = p.doc_id WHERE s.split = 'train'",
+];
+
+/// Makes the committed tokenizers of a project known to a session.
+pub(super) fn register(project: &Project, session: &Session) -> Result<()> {
+    let mut tokenizers = BTreeMap::new();
+    for name in project.config.tokenizer.keys() {
+        let dir = project.dir.join(Node::Tokenizer(name.clone()).folder());
+        if Manifest::read(&dir)?.is_some() {
+            tokenizers.insert(name.clone(), Arc::new(Tokenizer::load(&dir)?));
+        }
+    }
+    add_kernels(session, &tokenizers)
+}
+
+/// Makes tokenizers callable by name in SQL.
+pub(super) fn add_kernels(
+    session: &Session,
+    tokenizers: &BTreeMap<String, Arc<Tokenizer>>,
+) -> Result<()> {
+    for kernel in functions::kernels(&Arc::new(tokenizers.clone())) {
+        session.add_kernel(kernel)?;
+    }
+    Ok(())
+}
+
+impl Builder<'_> {
+    pub(super) fn tokenizer_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
+        let config = &self.project.config.tokenizer[name];
+        if let Some(spec) = &config.train {
+            found.add("tokenizer", format!("{spec:?}"));
+            found.add("seed", self.project.config.seed.to_string());
+        }
+        if let Some(path) = &config.load {
+            found.add("file", Tokenizer::load(&self.project.dir.join(path))?.fingerprint());
+        }
+        Ok(())
+    }
+
+    pub(super) fn build_tokenizer(&self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
+        let config = &self.project.config.tokenizer[name];
+        let tokenizer = match (&config.train, &config.load) {
+            (Some(spec), _) => {
+                let spec = train::TrainSpec { seed: self.project.config.seed, ..spec.clone() };
+                let chars = self.characters()?;
+                self.observer.progress(0, None, "texts");
+                streamed(&self.session, TRAINING_TEXTS, |batches| {
+                    let texts = batches.enumerate().flat_map(|(i, batch)| {
+                        self.observer.progress(i as u64 * 8192, None, "texts");
+                        match batch.and_then(|b| texts_of(&b)) {
+                            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+                            Err(e) => vec![Err(e)],
+                        }
+                    });
+                    train::train(&spec, &chars, texts)
+                })?
+            }
+            (None, Some(path)) => Tokenizer::load(&self.project.dir.join(path))?,
+            (None, None) => return Err(Error::internal("a tokenizer of nothing")),
+        };
+        let dir = self.dir(&Node::Tokenizer(name.into()));
+        tokenizer.save_to(&dir)?;
+        manifest.rows_out = tokenizer.vocab_size() as u64;
+        manifest.params.insert("fingerprint".into(), tokenizer.fingerprint().into());
+        for file in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
+            let path = dir.join(file);
+            if path.exists() {
+                let (xxh3, bytes) = hash_file(&path)?;
+                manifest.parts.push(Part { file: file.into(), xxh3, bytes, ..Part::default() });
+            }
+        }
+        manifest.commit(&dir)?;
+        Ok(manifest)
+    }
+
+    /// Characters of the training texts by language.
+    fn characters(&self) -> Result<BTreeMap<String, u64>> {
+        let mut chars = BTreeMap::new();
+        for sql in TRAINING_TEXTS {
+            let sql = format!(
+                "SELECT lang, sum(n) FROM (SELECT x.b AS lang, char_count(x.c) AS n FROM ({sql}) \
+                 AS x(a, b, c)) GROUP BY lang ORDER BY lang"
+            );
+            for batch in self.session.query(&sql)? {
+                let langs = strings(&batch, 0)?;
+                let sums = cast(batch.column(1), &DataType::Int64)?;
+                let sums = sums.as_primitive::<Int64Type>();
+                for i in (0..batch.num_rows()).filter(|&i| langs.is_valid(i)) {
+                    *chars.entry(langs.value(i).to_string()).or_default() += sums.value(i) as u64;
+                }
+            }
+        }
+        Ok(chars)
+    }
+
+    pub(super) fn pack_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
+        let pack = self.project.pack(name)?;
+        found.add("length", pack.length.to_string());
+        found.add("seed", self.project.config.seed.to_string());
+        // The plan stands in for the selection that was made with it.
+        let selection = self.project.dir.join("tables").join(format!("selection.{}", pack.mix));
+        found.add("selection", Manifest::expect(&selection)?.content());
+        Ok(())
+    }
+
+    pub(super) fn build_pack(&self, name: &str, manifest: Manifest) -> Result<Manifest> {
+        let config = self.project.pack(name)?;
+        let tokenizer = self.tokenizers.get(&config.tokenizer).ok_or_else(|| {
+            Error::internal(format!("tokenizer `{}` was not taken up", config.tokenizer))
+        })?;
+        let dir = self.dir(&Node::Pack(name.into()));
+        let options = PackOptions {
+            length: config.length,
+            seed: self.project.config.seed,
+            ..PackOptions::default()
+        };
+        let groups = self.groups(&config.mix)?;
+        let total = groups.len() as u64 * 2;
+        for (part, validation) in [(dir.join(VALIDATION), true), (dir.clone(), false)] {
+            let mut writer = PackWriter::create(&part, tokenizer, options.clone())?;
+            for (i, (kind, lang)) in groups.iter().enumerate() {
+                let done = i as u64 + if validation { 0 } else { groups.len() as u64 };
+                self.observer.progress(done, Some(total), "groups");
+                self.pack_group(&mut writer, &config.mix, kind, lang, validation)
+                    .map_err(|e| e.within(lang))?;
+            }
+            writer.finish(manifest.clone())?;
+        }
+        Manifest::expect(&dir)
+    }
+
+    /// The groups that a mixture selects from, as (kind, lang).
+    fn groups(&self, mix: &str) -> Result<Vec<(String, String)>> {
+        let sql = format!("SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang");
+        let mut groups = Vec::new();
+        for batch in self.session.query(&sql)? {
+            let (kinds, langs) = (strings(&batch, 0)?, strings(&batch, 1)?);
+            groups.extend((0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())));
+        }
+        Ok(groups)
+    }
+
+    fn pack_group(
+        &self,
+        writer: &mut PackWriter<'_>,
+        mix: &str,
+        kind: &str,
+        lang: &str,
+        validation: bool,
+    ) -> Result<()> {
+        let quoted = lang.replace('\'', "''");
+        let pairs = kind == "pairs";
+        let (table, columns) =
+            if pairs { ("pairs", "x.src, x.tgt") } else { ("documents", "x.text") };
+        let of_lang = if pairs {
+            format!("concat(x.src_lang, '-', x.tgt_lang) = '{quoted}'")
+        } else {
+            format!("coalesce(m.lang, m.detected.lang) = '{quoted}'")
+        };
+        let sql = match (validation, pairs) {
+            (false, _) => format!(
+                "SELECT s.doc_id, {columns} FROM selection.\"{mix}\" s JOIN {table} x \
+                 ON s.doc_id = x.doc_id WHERE s.kind = '{kind}' AND s.lang = '{quoted}'"
+            ),
+            (true, true) => format!(
+                "SELECT s.doc_id, {columns} FROM split s JOIN pairs x ON s.doc_id = x.doc_id \
+                 WHERE s.split = 'validation' AND {of_lang}"
+            ),
+            (true, false) => format!(
+                "SELECT s.doc_id, {columns} FROM split s JOIN measured m ON s.doc_id = m.doc_id \
+                 JOIN documents x ON s.doc_id = x.doc_id WHERE s.split = 'validation' AND {of_lang}"
+            ),
+        };
+        streamed(&self.session, &[&sql], |batches| {
+            if pairs {
+                let rows = batches.flat_map(|b| both(b.and_then(|b| pairs_of(&b))));
+                let Some((src, tgt)) = lang.split_once('-') else {
+                    return Err(Error::internal(format!("`{lang}` is no language pair")));
+                };
+                writer.pairs(src, tgt, rows).map(|_| ())
+            } else {
+                let rows = batches.flat_map(|b| both(b.and_then(|b| documents_of(&b))));
+                writer.documents(lang, rows).map(|_| ())
+            }
+        })
+    }
+}
+
+/// Runs queries one after the other in a thread of their own and hands their batches to `use_them`,
+/// a few at a time.
+pub(super) fn streamed<T: Send>(
+    session: &Session,
+    queries: &[&str],
+    use_them: impl FnOnce(BatchStream) -> Result<T>,
+) -> Result<T> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(4);
+        scope.spawn(move || {
+            for sql in queries {
+                let sent = session.stream(sql, &mut |batch| {
+                    // The reader stops early after an error of its own.
+                    sender.send(Ok(batch)).map_err(|_| Error::internal("nobody reads"))
+                });
+                if let Err(error) = sent {
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+            }
+        });
+        use_them(BatchStream(receiver))
+    })
+}
+
+/// Batches that arrive from another thread.
+pub(super) struct BatchStream(Receiver<Result<RecordBatch>>);
+
+impl Iterator for BatchStream {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.recv().ok()
+    }
+}
+
+/// The rows of a batch, or its error in their place.
+fn both<T>(rows: Result<Vec<T>>) -> Vec<Result<T>> {
+    match rows {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }
+}
+
+/// A column as text, whatever its width.
+pub(super) fn strings(batch: &RecordBatch, column: usize) -> Result<StringArray> {
+    Ok(cast(batch.column(column), &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+fn texts_of(batch: &RecordBatch) -> Result<Vec<(u64, String, String)>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>();
+    let (langs, texts) = (strings(batch, 1)?, strings(batch, 2)?);
+    Ok((0..batch.num_rows())
+        .filter(|&i| langs.is_valid(i) && texts.is_valid(i))
+        .map(|i| (ids.value(i), langs.value(i).to_string(), texts.value(i).to_string()))
+        .collect())
+}
+
+fn documents_of(batch: &RecordBatch) -> Result<Vec<(u64, String)>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>();
+    let texts = strings(batch, 1)?;
+    Ok((0..batch.num_rows()).map(|i| (ids.value(i), texts.value(i).to_string())).collect())
+}
+
+fn pairs_of(batch: &RecordBatch) -> Result<Vec<(u64, String, String)>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>();
+    let (src, tgt) = (strings(batch, 1)?, strings(batch, 2)?);
+    Ok((0..batch.num_rows())
+        .map(|i| (ids.value(i), src.value(i).to_string(), tgt.value(i).to_string()))
+        .collect())
+}

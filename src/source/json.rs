@@ -1,0 +1,235 @@
+//! JSON: one object a line, or one array of objects.
+//!
+//! The layouts of datatrove and dolma need no word: their fields have the tables' names.
+
+use std::sync::atomic::AtomicU64;
+
+use serde_json::{Map, Value};
+
+use super::fields::Fields;
+use super::input::{Line, MAX_RECORD, UTF16, decode, each_line, too_long};
+use super::{Into, Sink, Source, Unit};
+use crate::error::Result;
+
+/// One object a line.
+pub const JSONL: Json = Json { lines: true };
+/// One array of objects, or objects one after another, with line breaks anywhere.
+pub const JSON: Json = Json { lines: false };
+
+/// A format of JSON.
+pub struct Json {
+    lines: bool,
+}
+
+impl Source for Json {
+    fn name(&self) -> &'static str {
+        if self.lines { "jsonl" } else { "json" }
+    }
+
+    fn doc(&self) -> &'static str {
+        if self.lines {
+            "JSON lines, one object a row; datatrove's and dolma's layouts as they are."
+        } else {
+            "One JSON array of objects, each a row."
+        }
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        if self.lines { &["jsonl", "ndjson", "jsonlines"] } else { &["json"] }
+    }
+
+    fn tables(&self) -> &'static [Into] {
+        &[Into::Documents, Into::Pairs, Into::Labelled]
+    }
+
+    fn has_columns(&self) -> bool {
+        true
+    }
+
+    fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
+        let mut fields = Fields::new(unit, None)?;
+        if self.lines {
+            each_line(unit.open(read)?, sink, |offset, line, sink| {
+                if line.trim().is_empty() {
+                    Ok(())
+                } else {
+                    object(&mut fields, offset, line, sink)
+                }
+            })?;
+        } else {
+            array(unit, read, &mut fields, sink)?;
+        }
+        fields.finish()
+    }
+}
+
+/// One row from the text of one object.
+fn object(fields: &mut Fields<'_>, offset: u64, text: &str, sink: &mut dyn Sink) -> Result<()> {
+    match serde_json::from_str::<Map<String, Value>>(text) {
+        Ok(object) => fields.row(offset, object, text.as_bytes(), sink),
+        Err(e) => sink.reject(offset, &format!("not a JSON object: {e}"), text.as_bytes()),
+    }
+}
+
+/// Finds the objects by their braces, line by line, so that an array need not fit into memory.
+fn array(
+    unit: &Unit,
+    read: &AtomicU64,
+    fields: &mut Fields<'_>,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let mut input = unit.open(read)?;
+    if input.is_utf16() {
+        return sink.refuse(UTF16);
+    }
+    let mut scan = Scan::default();
+    let mut lines = input.lines();
+    let mut handle = |offset, line: Line<'_>| match line {
+        Line::Whole(bytes) => scan.line(offset, bytes, fields, sink),
+        Line::TooLong(head) => {
+            scan = Scan::default();
+            sink.reject(offset, &too_long(), head)
+        }
+        Line::Damaged(reason, cut) => {
+            scan = Scan::default();
+            sink.reject(offset, reason, cut)
+        }
+    };
+    while lines.next(&mut handle)?.is_some() {}
+    if scan.text.is_empty() {
+        return Ok(());
+    }
+    sink.reject(scan.begin, "the file ends inside an object", &scan.text)
+}
+
+/// An object that is being collected.
+#[derive(Default)]
+struct Scan {
+    text: Vec<u8>,
+    begin: u64,
+    depth: u32,
+    string: bool,
+    escaped: bool,
+}
+
+impl Scan {
+    fn line(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        fields: &mut Fields<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        for (i, byte) in bytes.iter().enumerate() {
+            let at = offset + i as u64;
+            if self.depth == 0 {
+                match byte {
+                    b'{' => (self.depth, self.begin) = (1, at),
+                    b'[' | b']' | b',' | b' ' | b'\t' => continue,
+                    _ => return sink.reject(at, "not a JSON object", &bytes[i..]),
+                }
+            } else if self.string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.string = false,
+                    _ => {}
+                }
+            } else {
+                match byte {
+                    b'"' => self.string = true,
+                    b'{' | b'[' => self.depth += 1,
+                    b'}' | b']' => self.depth -= 1,
+                    _ => {}
+                }
+            }
+            self.text.push(*byte);
+            if self.depth == 0 {
+                let text = std::mem::take(&mut self.text);
+                match decode(&text) {
+                    Ok(text) => object(fields, self.begin, text, sink)?,
+                    Err(reason) => sink.reject(self.begin, &reason, &text)?,
+                }
+            }
+        }
+        if self.depth > 0 {
+            self.text.push(b'\n');
+        }
+        if self.text.len() > MAX_RECORD {
+            let long = std::mem::take(self);
+            return sink.reject(long.begin, &too_long(), &long.text);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::unit::tests::read;
+    use super::*;
+
+    #[test]
+    fn a_line_is_an_object_and_the_rest_of_it_is_meta() {
+        let file = "\u{feff}{\"id\":7,\"text\":\"Habari\",\"lang\":\"sw\",\"n\":[1]}\r\n\n\
+                    {\"text\":\"日本\",\"lang\":\"ja\",\"url\":null}";
+        let (kept, _) = read(&JSONL, &[file.as_bytes()], "");
+        assert_eq!(kept.texts(), ["Habari", "日本"]);
+        let row = &kept.rows[0].1;
+        assert_eq!((row.id.as_deref(), row.lang.as_deref()), (Some("7"), Some("swh_Latn")));
+        assert_eq!(Value::Object(row.meta.clone()).to_string(), r#"{"n":[1]}"#);
+        assert_eq!(kept.rows[0].0, 3);
+        assert_eq!(kept.rows[1].1.lang.as_deref(), Some("jpn_Jpan"));
+    }
+
+    #[test]
+    fn layouts_of_datatrove_and_dolma() {
+        let file = r#"{"text":"a","id":"x","metadata":{"url":"http://e","language":"is","score":1}}
+{"id":"y","text":"b","source":"cc","added":"2024","metadata":{"source":"z"}}"#;
+        let (kept, _) = read(&JSONL, &[file.as_bytes()], "");
+        let row = &kept.rows[0].1;
+        assert_eq!((row.url.as_deref(), row.lang.as_deref()), (Some("http://e"), Some("isl_Latn")));
+        let meta = Value::Object(kept.rows[1].1.meta.clone()).to_string();
+        assert_eq!(meta, r#"{"source":"cc","added":"2024","metadata.source":"z"}"#);
+    }
+
+    #[test]
+    fn what_is_no_row_is_rejected() {
+        let file = "{\"text\":\"a\"}\n{\"text\":\n[1]\n{\"text\":3}\n{\"no\":1}\n\
+                    {\"text\":\"b\",\"lang\":\"qqqq\"}\n{\"text\":null}\nd\n";
+        let (kept, result) = read(&JSONL, &[file.as_bytes()], "");
+        assert!(result.is_ok());
+        assert_eq!(kept.texts(), ["a"]);
+        let starts = ["not a JSON", "not a JSON", "`text` is not", "`text` is missing", "unknown"];
+        for (reason, start) in kept.reasons().iter().zip(starts) {
+            assert!(reason.starts_with(start), "{reason}");
+        }
+        assert_eq!(kept.rejected.len(), 7);
+    }
+
+    #[test]
+    fn a_column_that_no_row_has_is_an_error_with_those_there_are() {
+        let (_, result) = read(&JSONL, &[b"{\"body\":\"a\",\"n\":1}\n{\"body\":\"b\"}"], "");
+        let error = result.unwrap_err().to_string();
+        assert!(error.ends_with("column `text` is missing; there are: body, n"), "{error}");
+    }
+
+    #[test]
+    fn pairs_by_paths_with_dots() {
+        let options = "langs = ['en', 'de']\ncolumns = { src = 'translation.en', tgt = \
+                       'translation.de', score = 's' }";
+        let file = br#"{"id":1,"translation":{"en":"yes","de":"ja"},"s":"0.5"}"#;
+        let (kept, result) = read(&JSONL, &[file], options);
+        result.unwrap();
+        let row = &kept.rows[0].1;
+        assert_eq!((row.text.as_str(), row.second.as_deref()), ("yes", Some("ja")));
+        assert_eq!((row.score, row.second_lang.as_deref()), (Some(0.5), Some("deu_Latn")));
+    }
+
+    #[test]
+    fn an_array_is_read_object_by_object() {
+        let file = "[\n {\"text\": \"a}\\\"\",\n  \"x\": {\"y\": []}}, {\"text\":\"б\"}\n]\n{\"te";
+        let (kept, _) = read(&JSON, &[file.as_bytes()], "");
+        assert_eq!(kept.texts(), ["a}\"", "б"]);
+        assert_eq!(kept.reasons(), ["the file ends inside an object"]);
+    }
+}

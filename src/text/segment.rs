@@ -1,0 +1,160 @@
+//! Where words and sentences begin and end: UAX #29 with ICU4X's dictionaries.
+//!
+//! Chinese, Japanese, Thai, Khmer, Lao and Burmese are cut by dictionary, all other scripts by
+//! rule; the script of the text decides, so a language need not be known. Finnish and Swedish
+//! alone keep a colon inside a word (`EU:n`), and only when the language is named.
+//!
+//! No tokenizer of a model, no stemming, no list of abbreviations: `Dr. Who` is two sentences.
+
+use std::sync::LazyLock;
+
+use icu_segmenter::options::WordBreakOptions;
+use icu_segmenter::{SentenceSegmenter, WordSegmenter, WordSegmenterBorrowed};
+
+use crate::identify::tag;
+
+/// Built once: construction looks up every dictionary.
+static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =
+    LazyLock::new(|| WordSegmenter::new_dictionary(Default::default()));
+
+/// The same with colons inside words; the owner lives for ever because it is not `Sync`, while
+/// what it lends is.
+static COLON_WORDS: LazyLock<WordSegmenterBorrowed<'static>> = LazyLock::new(|| {
+    let locale = "sv".parse().ok();
+    let mut options = WordBreakOptions::default();
+    options.content_locale = locale.as_ref();
+    match WordSegmenter::try_new_dictionary(options) {
+        Ok(owner) => Box::leak(Box::new(owner)).as_borrowed(),
+        // Compiled data holds every locale that has rules; without them the general ones do.
+        Err(_) => *WORDS,
+    }
+});
+
+/// A stretch of text between two word boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment<'t> {
+    /// Its text, as it stands.
+    pub text: &'t str,
+    /// Whether it is letters, ideographs or digits, rather than space, punctuation or symbols.
+    pub is_word: bool,
+}
+
+/// All segments of a text, spaces and punctuation included; together they are the text.
+///
+/// `lang` is a language code in any form; an unknown one counts as none.
+pub fn segments<'t>(
+    text: &'t str,
+    lang: Option<&str>,
+) -> impl Iterator<Item = Segment<'t>> + use<'t> {
+    let mut start = 0;
+    segmenter(lang).segment_str(text).iter_with_word_type().filter_map(move |(end, kind)| {
+        let cut = text.get(start..end).filter(|cut| !cut.is_empty());
+        start = end;
+        Some(Segment { text: cut?, is_word: kind.is_word_like() })
+    })
+}
+
+/// The words of a text: segments of letters, ideographs or digits.
+///
+/// ```
+/// let words: Vec<&str> = hexapla::text::segment::words("Þetta er köttur.").collect();
+/// assert_eq!(words, ["Þetta", "er", "köttur"]);
+/// ```
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    words_in(text, None)
+}
+
+/// The words of a text in a language, named by a code in any form.
+pub fn words_in<'t>(text: &'t str, lang: Option<&str>) -> impl Iterator<Item = &'t str> + use<'t> {
+    segments(text, lang).filter(|s| s.is_word).map(|s| s.text)
+}
+
+/// The tokens of a text: words, and punctuation and symbols too, but no white space.
+pub fn tokens_in<'t>(text: &'t str, lang: Option<&str>) -> impl Iterator<Item = &'t str> + use<'t> {
+    segments(text, lang)
+        .map(|s| if s.is_word { s.text } else { s.text.trim_matches(is_space) })
+        .filter(|t| !t.is_empty())
+}
+
+/// The sentences of a text, without the white space around them; never empty ones.
+///
+/// ```
+/// let sentences: Vec<&str> = hexapla::text::segment::sentences("来た。見た。").collect();
+/// assert_eq!(sentences, ["来た。", "見た。"]);
+/// ```
+pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    SentenceSegmenter::new(Default::default()).segment_str(text).filter_map(move |end| {
+        let sentence = text.get(start..end).map(|s| s.trim_matches(is_space));
+        start = end;
+        sentence.filter(|s| !s.is_empty())
+    })
+}
+
+/// Whether Python's `str.isspace` holds: white space of Unicode and the four information
+/// separators, which the peers' definitions count as such.
+pub fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+fn segmenter(lang: Option<&str>) -> WordSegmenterBorrowed<'static> {
+    let keeps_colons = lang.and_then(tag::find).is_some_and(|t| matches!(t.code, "fin" | "swe"));
+    if keeps_colons { *COLON_WORDS } else { *WORDS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<&str> {
+        words(text).collect()
+    }
+
+    #[test]
+    fn words_in_scripts_with_spaces() {
+        assert_eq!(of("Don't stop, 3.5 times!"), ["Don't", "stop", "3.5", "times"]);
+        assert_eq!(of("Съешь ещё этих булок."), ["Съешь", "ещё", "этих", "булок"]);
+        assert_eq!(of("السلام عليكم"), ["السلام", "عليكم"]);
+        assert_eq!(of("मैं घर जाता हूँ।"), ["मैं", "घर", "जाता", "हूँ"]);
+    }
+
+    #[test]
+    fn words_in_scripts_without_spaces() {
+        assert_eq!(of("ภาษาไทย"), ["ภาษา", "ไทย"]);
+        assert_eq!(of("我喜欢猫。"), ["我", "喜欢", "猫"]);
+        assert_eq!(of("東京に住む"), ["東京", "に", "住む"]);
+        assert!(of("ភាសាខ្មែរ").len() == 2 && of("ພາສາລາວ").len() == 2);
+    }
+
+    #[test]
+    fn segments_are_the_text() {
+        for text in ["", " ", "a b", "ไทย 中文, русский…", "\u{200d}\n\r\n"] {
+            let joined: String = segments(text, None).map(|s| s.text).collect();
+            assert_eq!(joined, text);
+        }
+    }
+
+    #[test]
+    fn tokens_have_punctuation_and_no_spaces() {
+        let tokens: Vec<&str> = tokens_in("Hi,  you\u{a0}— «да».", None).collect();
+        assert_eq!(tokens, ["Hi", ",", "you", "—", "«", "да", "»", "."]);
+    }
+
+    #[test]
+    fn a_colon_joins_in_finnish_and_swedish() {
+        let text = "EU:n lait";
+        assert_eq!(of(text), ["EU", "n", "lait"]);
+        for lang in ["fi", "fin_Latn", "sv"] {
+            assert_eq!(words_in(text, Some(lang)).collect::<Vec<_>>(), ["EU:n", "lait"]);
+        }
+        assert_eq!(words_in(text, Some("xx")).count(), 3);
+    }
+
+    #[test]
+    fn sentences_end_at_the_marks_of_their_script() {
+        assert_eq!(sentences("One. Two? Three").count(), 3);
+        assert_eq!(sentences("मैं आया। मैंने देखा।").count(), 2);
+        assert_eq!(sentences("ماذا؟ نعم.").count(), 2);
+        assert_eq!(sentences("  \n ").count(), 0);
+    }
+}

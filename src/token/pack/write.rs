@@ -1,0 +1,348 @@
+//! Writes packs.
+//!
+//! Groups are made one after the other, so memory holds the ids of one group (4 bytes a token).
+//! Files are written under temporary names, synced, and take their place together just before the
+//! manifest does; until then a reader finds the old pack or none. Texts arrive tokenized by
+//! nobody: the writer encodes them on all threads, in order.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Int32Array, ListArray, RecordBatch};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
+use arrow::ipc::MetadataVersion;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
+use rayon::prelude::*;
+use serde_json::json;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::fit::best_fit;
+use super::{GroupKind, MIN_LENGTH, PackMeta, PackOptions, PackStats, RECORD_ROWS};
+use crate::error::{Error, Result};
+use crate::id;
+use crate::store::manifest::{self, Manifest, Part};
+use crate::token::Tokenizer;
+
+/// Texts encoded at a time.
+const ENCODED_AT_ONCE: usize = 4096;
+
+/// Writes the groups of one pack.
+pub struct PackWriter<'a> {
+    dir: PathBuf,
+    tokenizer: &'a Tokenizer,
+    fingerprint: String,
+    options: PackOptions,
+    // Finished files under their temporary names, by group.
+    done: BTreeMap<String, (tempfile::TempPath, Part, PackStats)>,
+}
+
+/// Where the ids of a text lie among those of the group.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+/// What stays together in a row: a piece of a document, or both sides of a pair.
+struct Piece {
+    first: Span,
+    second: Option<Span>,
+}
+
+impl Piece {
+    fn size(&self) -> usize {
+        self.first.len + 2 + self.second.map_or(0, |second| second.len + 2)
+    }
+}
+
+impl<'a> PackWriter<'a> {
+    /// Begins a pack in a folder, which is made if need be.
+    pub fn create(dir: &Path, tokenizer: &'a Tokenizer, options: PackOptions) -> Result<Self> {
+        if options.length < MIN_LENGTH || options.length > 1 << 20 {
+            return Err(Error::usage(format!(
+                "rows of `{}` tokens; expected {MIN_LENGTH} to {}",
+                options.length,
+                1 << 20
+            )));
+        }
+        fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+        let fingerprint = tokenizer.fingerprint();
+        Ok(Self { dir: dir.into(), tokenizer, fingerprint, options, done: BTreeMap::new() })
+    }
+
+    /// Packs the documents of a language, given as `(doc_id, text)` in any order.
+    ///
+    /// A document of more than `length` - 2 tokens is cut into pieces of that many; each piece
+    /// begins with `<s>` and ends with `</s>`.
+    pub fn documents<T: AsRef<str> + Sync>(
+        &mut self,
+        lang: &str,
+        texts: impl IntoIterator<Item = Result<(u64, T)>>,
+    ) -> Result<PackStats> {
+        let mut ids = Vec::new();
+        let mut documents: Vec<(u64, Span)> = Vec::new();
+        let mut stats = PackStats::default();
+        let encode = |text: &T| self.tokenizer.encode(text.as_ref());
+        in_batches(texts, encode, |doc_id, tokens: Vec<i32>| {
+            let span = Span { start: ids.len(), len: tokens.len() };
+            ids.extend(tokens);
+            match span.len {
+                0 => stats.empty += 1,
+                _ => documents.push((doc_id, span)),
+            }
+        })?;
+        self.shuffle(&mut documents);
+        stats.documents = documents.len() as u64;
+        let room = self.options.length - 2;
+        let pieces: Vec<Piece> = documents
+            .iter()
+            .flat_map(|(_, Span { start, len })| {
+                let end = start + len;
+                (*start..end)
+                    .step_by(room)
+                    .map(move |start| Span { start, len: room.min(end - start) })
+            })
+            .map(|first| Piece { first, second: None })
+            .collect();
+        self.group(GroupKind::Documents { lang: lang.into() }, &ids, &pieces, stats)
+    }
+
+    /// Packs the pairs of two languages, given as `(doc_id, source, target)` in any order.
+    ///
+    /// A pair of more than `length` - 4 tokens is shortened on both sides in proportion.
+    pub fn pairs<T: AsRef<str> + Sync>(
+        &mut self,
+        src_lang: &str,
+        tgt_lang: &str,
+        texts: impl IntoIterator<Item = Result<(u64, T, T)>>,
+    ) -> Result<PackStats> {
+        let mut ids = Vec::new();
+        let mut pairs: Vec<(u64, Piece)> = Vec::new();
+        let mut stats = PackStats::default();
+        let room = self.options.length - 4;
+        let encode = |(src, tgt): &(T, T)| -> Result<(Vec<i32>, Vec<i32>)> {
+            Ok((self.tokenizer.encode(src.as_ref())?, self.tokenizer.encode(tgt.as_ref())?))
+        };
+        let texts = texts.into_iter().map(|row| row.map(|(doc_id, src, tgt)| (doc_id, (src, tgt))));
+        in_batches(texts, encode, |doc_id, (mut src, mut tgt): (Vec<i32>, Vec<i32>)| {
+            if src.is_empty() || tgt.is_empty() {
+                stats.empty += 1;
+                return;
+            }
+            let both = src.len() + tgt.len();
+            if both > room {
+                stats.truncated += 1;
+                let kept = (room * src.len() / both).clamp(1, room - 1);
+                src.truncate(kept);
+                tgt.truncate(room - kept);
+            }
+            let first = Span { start: ids.len(), len: src.len() };
+            ids.extend(src);
+            let second = Some(Span { start: ids.len(), len: tgt.len() });
+            ids.extend(tgt);
+            pairs.push((doc_id, Piece { first, second }));
+        })?;
+        self.shuffle(&mut pairs);
+        stats.documents = pairs.len() as u64;
+        let pieces: Vec<Piece> = pairs.into_iter().map(|(_, piece)| piece).collect();
+        let kind = GroupKind::Pairs { src_lang: src_lang.into(), tgt_lang: tgt_lang.into() };
+        self.group(kind, &ids, &pieces, stats)
+    }
+
+    /// Puts the files in their places and commits the manifest, whose parts, counts and group
+    /// statistics (`params.groups`) are filled in; returns the statistics by group.
+    pub fn finish(self, mut manifest: Manifest) -> Result<BTreeMap<String, PackStats>> {
+        let dir = &self.dir;
+        // Between the first rename and the commit there is no manifest, hence no pack.
+        let old = dir.join(manifest::MANIFEST);
+        match fs::remove_file(&old) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&old, e)),
+            _ => manifest::sync_dir(dir)?,
+        }
+        manifest.parts.clear();
+        manifest.rows_in = 0;
+        manifest.rows_out = 0;
+        let mut statistics = BTreeMap::new();
+        for (name, (temp, part, stats)) in self.done {
+            let path = dir.join(&part.file);
+            temp.persist(&path).map_err(|e| Error::io(&path, e.error))?;
+            manifest::open_to_all(&path)?;
+            manifest.rows_in += stats.documents + stats.empty;
+            manifest.rows_out += stats.rows;
+            for (reason, n) in [("empty", stats.empty)] {
+                if n > 0 {
+                    *manifest.dropped.entry(reason.into()).or_default() += n;
+                }
+            }
+            manifest.parts.push(part);
+            statistics.insert(name, stats);
+        }
+        manifest::sync_dir(dir)?;
+        let special = self.tokenizer.special();
+        manifest.params.insert("length".into(), json!(self.options.length));
+        manifest.params.insert("pad_id".into(), json!(special.pad));
+        manifest.params.insert("tokenizer".into(), json!(self.fingerprint));
+        manifest.params.insert("vocab_size".into(), json!(self.tokenizer.vocab_size()));
+        manifest.params.insert("groups".into(), json!(statistics));
+        manifest.commit(dir)?;
+        sweep(dir, &manifest)?;
+        Ok(statistics)
+    }
+
+    /// The order of documents: by a hash of (seed, id), whatever order they came in.
+    fn shuffle<T>(&self, documents: &mut [(u64, T)]) {
+        let seed = self.options.seed;
+        documents.sort_by_cached_key(|(doc_id, _)| (id::keyed(*doc_id, seed), *doc_id));
+    }
+
+    fn group(
+        &mut self,
+        kind: GroupKind,
+        ids: &[i32],
+        pieces: &[Piece],
+        mut stats: PackStats,
+    ) -> Result<PackStats> {
+        let name = kind.name();
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(Error::usage(format!("`{name}` cannot name a file of a pack")));
+        }
+        if self.done.contains_key(&name) {
+            return Err(Error::usage(format!("the pack has `{name}` twice")));
+        }
+        let PackOptions { length, seed, window } = self.options;
+        let sizes: Vec<usize> = pieces.iter().map(Piece::size).collect();
+        let rows = best_fit(&sizes, length, window);
+        stats.rows = rows.len() as u64;
+        stats.tokens = sizes.iter().map(|size| *size as u64).sum();
+        stats.padding = stats.rows * length as u64 - stats.tokens;
+
+        let special = self.tokenizer.special();
+        let meta = PackMeta { kind, length, pad: special.pad, tokenizer: self.fingerprint.clone() };
+        let schema = Arc::new(meta.schema());
+        let temp = tempfile::Builder::new()
+            .prefix(".tmp-")
+            .tempfile_in(&self.dir)
+            .map_err(|e| Error::io(&self.dir, e))?;
+        let failed = |e: arrow::error::ArrowError| Error::io(temp.path(), e);
+        let sink = Hashing { to: BufWriter::new(temp.as_file()), hash: Xxh3::new(), bytes: 0 };
+        let options = IpcWriteOptions::try_new(64, false, MetadataVersion::V5).map_err(failed)?;
+        let mut writer =
+            FileWriter::try_new_with_options(sink, &schema, options).map_err(failed)?;
+
+        // The same key for all groups would give groups of equal size the same order.
+        let key = id::keyed(id::hash_fields([name.as_str()]), seed);
+        let count = rows.len() as u64;
+        let order: Vec<usize> = (0..count).map(|i| id::permute(i, count, key) as usize).collect();
+        for block in order.chunks(RECORD_ROWS) {
+            let mut tokens: Vec<i32> = Vec::with_capacity(block.len() * length);
+            let mut lengths: Vec<i32> = Vec::new();
+            let mut documents: Vec<usize> = Vec::with_capacity(block.len());
+            for (i, row) in block.iter().enumerate() {
+                let before = lengths.len();
+                for piece in rows[*row].iter().map(|piece| &pieces[*piece]) {
+                    let sides = [(special.bos, Some(piece.first)), (special.eos, piece.second)];
+                    for (begin, side) in sides {
+                        let Some(Span { start, len }) = side else { continue };
+                        tokens.push(begin);
+                        tokens.extend_from_slice(&ids[start..start + len]);
+                        tokens.push(special.eos);
+                        lengths.push(len as i32 + 2);
+                    }
+                }
+                tokens.resize((i + 1) * length, special.pad);
+                documents.push(lengths.len() - before);
+            }
+            let item = || Arc::new(Field::new("item", DataType::Int32, false));
+            let tokens: ArrayRef = Arc::new(FixedSizeListArray::try_new(
+                item(),
+                length as i32,
+                Arc::new(Int32Array::from(tokens)),
+                None,
+            )?);
+            let lengths: ArrayRef = Arc::new(ListArray::try_new(
+                item(),
+                OffsetBuffer::from_lengths(documents),
+                Arc::new(Int32Array::from(lengths)),
+                None,
+            )?);
+            let batch = RecordBatch::try_new(schema.clone(), vec![tokens, lengths])?;
+            writer.write(&batch).map_err(failed)?;
+        }
+        writer.finish().map_err(failed)?;
+        let Hashing { to, hash, bytes } = writer.into_inner().map_err(failed)?;
+        drop(to);
+        temp.as_file().sync_all().map_err(|e| Error::io(temp.path(), e))?;
+        let part = Part {
+            file: format!("{name}.arrow"),
+            rows: stats.rows,
+            bytes,
+            xxh3: id::hex128(hash.digest128()),
+            ..Part::default()
+        };
+        self.done.insert(name, (temp.into_temp_path(), part, stats));
+        Ok(stats)
+    }
+}
+
+/// Encodes rows on all threads, some thousand at a time, and takes the results in order.
+fn in_batches<T: Sync, U: Send>(
+    rows: impl IntoIterator<Item = Result<(u64, T)>>,
+    encode: impl Fn(&T) -> Result<U> + Sync,
+    mut take: impl FnMut(u64, U),
+) -> Result<()> {
+    let mut rows = rows.into_iter();
+    loop {
+        let mut doc_ids = Vec::new();
+        let mut texts = Vec::new();
+        for row in rows.by_ref().take(ENCODED_AT_ONCE) {
+            let (doc_id, text) = row?;
+            doc_ids.push(doc_id);
+            texts.push(text);
+        }
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let encoded: Vec<U> = texts.par_iter().map(&encode).collect::<Result<_>>()?;
+        for (doc_id, tokens) in doc_ids.into_iter().zip(encoded) {
+            take(doc_id, tokens);
+        }
+    }
+}
+
+/// Removes files of earlier packs and of writers that were killed.
+fn sweep(dir: &Path, manifest: &Manifest) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {
+        let entry = entry.map_err(|e| Error::io(dir, e))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let ours = name.ends_with(".arrow") || name.starts_with(".tmp-");
+        if ours && !manifest.parts.iter().any(|part| part.file == name) {
+            fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
+/// A sink that counts and hashes what passes through.
+struct Hashing<'f> {
+    to: BufWriter<&'f File>,
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}

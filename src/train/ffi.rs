@@ -1,0 +1,249 @@
+//! The seam to C++: tensors over Arrow memory, the fused optimizer, gradients forgotten.
+//!
+//! The only place of the trainer with `unsafe`. It never hands out a tensor that may be written
+//! through: what [`tensor_over`] returns aliases memory that Rust believes immutable and that may
+//! be mapped read-only, so callers read it and copy before they change anything.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use arrow::buffer::Buffer;
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use crate::error::{Error, Result};
+
+unsafe extern "C" {
+    fn hexapla_tensor_over(
+        data: *mut c_void,
+        shape: *const i64,
+        rank: c_int,
+        owner: *mut c_void,
+        release: extern "C" fn(*mut c_void),
+        out: *mut *mut C_tensor,
+    ) -> *const c_char;
+
+    fn hexapla_fused_adamw(
+        parameters: *const *const C_tensor,
+        first: *const *const C_tensor,
+        second: *const *const C_tensor,
+        steps: *const *const C_tensor,
+        count: c_int,
+        rate: f64,
+        beta1: f64,
+        beta2: f64,
+        decay: f64,
+        eps: f64,
+    ) -> *const c_char;
+
+    fn hexapla_clear_grads(parameters: *const *const C_tensor, count: c_int) -> *const c_char;
+}
+
+/// The numbers of one AdamW step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub rate: f64,
+    /// Decay of the first and second moment.
+    pub betas: (f64, f64),
+    /// Decoupled weight decay.
+    pub decay: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+/// An `Int` tensor on the CPU over the buffer's own bytes, which stay alive until the last alias
+/// of the tensor is gone.
+///
+/// Nothing is copied. The tensor must not be written through. Errors when the buffer is shorter
+/// than the shape or is not aligned to four bytes.
+pub fn tensor_over(buffer: Buffer, shape: &[i64]) -> Result<Tensor> {
+    let wanted = shape.iter().try_fold(4usize, |product, &size| {
+        usize::try_from(size).ok().and_then(|size| product.checked_mul(size))
+    });
+    if wanted.is_none_or(|bytes| bytes > buffer.len()) {
+        let bytes = buffer.len();
+        return Err(Error::internal(format!("{bytes} bytes cannot hold an i32 tensor {shape:?}")));
+    }
+    if buffer.as_ptr().align_offset(align_of::<i32>()) != 0 {
+        return Err(Error::internal("token ids are not aligned to four bytes"));
+    }
+    let data = buffer.as_ptr().cast_mut().cast::<c_void>();
+    let owner = Box::into_raw(Box::new(buffer)).cast::<c_void>();
+    let mut out = std::ptr::null_mut();
+    // SAFETY: `data` points at `shape`'s product of i32, checked above, and lives as long as
+    // `owner`, a boxed Buffer that is given away here: the other side calls `release` on it
+    // exactly once, also when it fails. `shape` outlives the call.
+    let failure = unsafe {
+        hexapla_tensor_over(data, shape.as_ptr(), shape.len() as c_int, owner, release, &mut out)
+    };
+    check(failure)?;
+    // SAFETY: without a failure `out` is a fresh heap-allocated at::Tensor that nobody else owns.
+    Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+/// The same for values of our own.
+pub fn tensor_of(values: Vec<i32>, shape: &[i64]) -> Result<Tensor> {
+    tensor_over(Buffer::from_vec(values), shape)
+}
+
+extern "C" fn release(owner: *mut c_void) {
+    // SAFETY: `owner` came from `Box::into_raw` in `tensor_over` and is released once.
+    drop(unsafe { Box::from_raw(owner.cast::<Buffer>()) });
+}
+
+/// One step of AdamW over the parameters that have a gradient; their step counts advance by one.
+///
+/// The four lists run parallel. Parameters without a gradient stay as they are.
+pub fn fused_adamw(
+    parameters: &[&Tensor],
+    first: &[&Tensor],
+    second: &[&Tensor],
+    steps: &[&Tensor],
+    numbers: AdamW,
+) -> Result<()> {
+    let count = parameters.len();
+    if [first.len(), second.len(), steps.len()].iter().any(|&n| n != count) {
+        return Err(Error::internal("the optimizer's lists differ in length"));
+    }
+    let [p, m, v, s] = [parameters, first, second, steps].map(pointers);
+    // SAFETY: each list holds `count` pointers to tensors that are borrowed for the call. Writing
+    // to them through a shared borrow is what every in-place operation of libtorch does; the
+    // trainer runs on one thread.
+    check(unsafe {
+        hexapla_fused_adamw(
+            p.as_ptr(),
+            m.as_ptr(),
+            v.as_ptr(),
+            s.as_ptr(),
+            count as c_int,
+            numbers.rate,
+            numbers.betas.0,
+            numbers.betas.1,
+            numbers.decay,
+            numbers.eps,
+        )
+    })
+}
+
+/// Forgets the gradients of the parameters; afterwards they are undefined rather than zero.
+pub fn clear_grads(parameters: &[&Tensor]) -> Result<()> {
+    let p = pointers(parameters);
+    // SAFETY: as many valid pointers as are counted, borrowed for the call.
+    check(unsafe { hexapla_clear_grads(p.as_ptr(), p.len() as c_int) })
+}
+
+fn pointers(tensors: &[&Tensor]) -> Vec<*const C_tensor> {
+    tensors.iter().map(|t| t.as_ptr()).collect()
+}
+
+fn check(failure: *const c_char) -> Result<()> {
+    if failure.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a message is a NUL-terminated string that lives until this thread's next call.
+    let text = unsafe { CStr::from_ptr(failure) }.to_string_lossy();
+    Err(Error::internal(format!("libtorch: {}", text.lines().next().unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::NonNull;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    struct Owned {
+        values: Vec<i32>,
+        released: Arc<AtomicUsize>,
+    }
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            self.released.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn counted(values: Vec<i32>) -> (Buffer, Arc<AtomicUsize>) {
+        let released = Arc::new(AtomicUsize::new(0));
+        let owned = Arc::new(Owned { values, released: released.clone() });
+        let bytes = owned.values.len() * 4;
+        let start = NonNull::from(&owned.values[0]).cast::<u8>();
+        // SAFETY: the vector is never touched again and lives as long as its owner.
+        (unsafe { Buffer::from_custom_allocation(start, bytes, owned) }, released)
+    }
+
+    #[test]
+    fn the_tensor_is_the_buffer_and_keeps_it_alive() {
+        let (buffer, released) = counted((0..12).collect());
+        let address = buffer.as_ptr() as usize;
+        let tensor = tensor_over(buffer, &[3, 4]).unwrap();
+        assert_eq!(tensor.data_ptr() as usize, address);
+        assert_eq!(tensor.kind(), Kind::Int);
+        let row = tensor.get(2);
+        let clone = tensor.shallow_clone();
+        drop(tensor);
+        drop(clone);
+        assert_eq!(released.load(Ordering::SeqCst), 0);
+        assert_eq!(Vec::<i32>::try_from(&row).unwrap(), [8, 9, 10, 11]);
+        drop(row);
+        assert_eq!(released.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_slice_starts_where_it_was_cut_and_lengths_are_checked() {
+        let (buffer, released) = counted((0..12).collect());
+        let slice = buffer.slice_with_length(16, 32);
+        drop(buffer);
+        let tensor = tensor_over(slice.clone(), &[2, 4]).unwrap();
+        assert_eq!(tensor.data_ptr() as usize, slice.as_ptr() as usize);
+        assert_eq!(Vec::<i32>::try_from(tensor.get(0)).unwrap(), [4, 5, 6, 7]);
+        assert!(tensor_over(slice.clone(), &[9]).is_err());
+        assert!(tensor_over(slice.slice(1), &[4]).is_err());
+        drop((tensor, slice));
+        assert_eq!(released.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn the_fused_step_is_the_textbook_step_and_counts() {
+        let float = (Kind::Float, Device::Cpu);
+        let weight = Tensor::from_slice(&[1.0f32, -2.0]).set_requires_grad(true);
+        let unused = Tensor::from_slice(&[5.0f32]).set_requires_grad(true);
+        let m = [Tensor::zeros([2], float), Tensor::zeros([1], float)];
+        let v = [Tensor::zeros([2], float), Tensor::zeros([1], float)];
+        let steps = [Tensor::zeros([], float), Tensor::zeros([], float)];
+        let numbers = AdamW { rate: 0.1, betas: (0.9, 0.999), decay: 0.01, eps: 1e-8 };
+        (&weight * Tensor::from_slice(&[0.5f32, -0.25])).sum(Kind::Float).backward();
+        let refs = |t: &'_ [Tensor; 2]| t.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
+        let (m, v, steps) = (refs(&m), refs(&v), refs(&steps));
+        fused_adamw(
+            &[&weight, &unused],
+            &m.iter().collect::<Vec<_>>(),
+            &v.iter().collect::<Vec<_>>(),
+            &steps.iter().collect::<Vec<_>>(),
+            numbers,
+        )
+        .unwrap();
+        // The first step moves by the rate in the gradient's direction, after the decay.
+        let moved = Vec::<f32>::try_from(weight.detach()).unwrap();
+        assert!((moved[0] - (1.0 * 0.999 - 0.1)).abs() < 1e-5, "{moved:?}");
+        assert!((moved[1] - (-2.0 * 0.999 + 0.1)).abs() < 1e-5, "{moved:?}");
+        assert_eq!(unused.detach().double_value(&[0]), 5.0);
+        assert_eq!((steps[0].double_value(&[]), steps[1].double_value(&[])), (1.0, 0.0));
+        clear_grads(&[&weight, &unused]).unwrap();
+        assert!(!weight.grad().defined());
+    }
+
+    #[test]
+    fn an_exception_becomes_an_error() {
+        let weight = Tensor::from_slice(&[1.0f32, 2.0]).set_requires_grad(true);
+        weight.sum(Kind::Float).backward();
+        let short = Tensor::from_slice(&[0.0f64]);
+        let numbers = AdamW { rate: 0.1, betas: (0.9, 0.999), decay: 0.0, eps: 1e-8 };
+        let error = fused_adamw(&[&weight], &[&short], &[&short], &[&short], numbers);
+        assert!(error.unwrap_err().to_string().starts_with("libtorch: "));
+    }
+}

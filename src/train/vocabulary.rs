@@ -1,0 +1,161 @@
+//! What the trainer knows of a tokenizer: how many ids there are and which of them are special.
+//!
+//! It never encodes or decodes text; that is `token`'s.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::error::{Error, Result};
+
+/// The ids of a tokenizer, by their parts in a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Number of rows in the embedding: the largest id and one.
+    pub size: i64,
+    /// Fills rows up; its embedding gets no gradient as an input.
+    pub pad: i32,
+    /// Begins a document.
+    pub bos: i32,
+    /// Ends a document.
+    pub eos: i32,
+    /// Stands for a token to be predicted.
+    pub mask: i32,
+    /// Every special id in rising order; these are never predicted or drawn.
+    pub special: Vec<i32>,
+}
+
+/// A role, the key of `tokenizer_config.json` and the names tried without one.
+const ROLES: [(&str, &[&str], &[&str]); 4] = [
+    ("pad", &["pad_token"], &["<pad>", "[PAD]"]),
+    ("bos", &["cls_token", "bos_token"], &["<s>", "[CLS]"]),
+    ("eos", &["sep_token", "eos_token"], &["</s>", "[SEP]"]),
+    ("mask", &["mask_token"], &["<mask>", "[MASK]"]),
+];
+
+impl Vocabulary {
+    /// Reads `tokenizer.json`, and `tokenizer_config.json` where there is one, of a folder.
+    ///
+    /// Errors when the tokenizer cannot be read or lacks one of the special tokens.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("tokenizer.json");
+        if !path.is_file() {
+            return Err(Error::input(folder, "no `tokenizer.json` here"));
+        }
+        let tokenizer = Tokenizer::from_file(&path).map_err(|e| Error::input(&path, e))?;
+        let config = named_tokens(&folder.join("tokenizer_config.json"))?;
+        let mut ids = [0i32; 4];
+        for (id, (role, keys, names)) in ids.iter_mut().zip(ROLES) {
+            let configured = keys.iter().find_map(|key| token_text(config.get(*key)?));
+            let found = configured.iter().map(String::as_str).chain(names.iter().copied());
+            let token = found.into_iter().find_map(|name| tokenizer.token_to_id(name));
+            *id = token.and_then(|id| i32::try_from(id).ok()).ok_or_else(|| {
+                Error::input(&path, format!("no {role} token"))
+                    .hint_with(format!("expected one of: {}", names.join(", ")))
+            })?;
+        }
+        let [pad, bos, eos, mask] = ids;
+        let mut special: Vec<i32> = tokenizer
+            .get_added_tokens_decoder()
+            .iter()
+            .filter(|(_, token)| token.special)
+            .filter_map(|(&id, _)| i32::try_from(id).ok())
+            .chain(ids)
+            .collect();
+        special.sort_unstable();
+        special.dedup();
+        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { size: i64::from(largest) + 1, pad, bos, eos, mask, special })
+    }
+
+    /// Whether an id is special.
+    pub fn is_special(&self, id: i32) -> bool {
+        self.special.binary_search(&id).is_ok()
+    }
+
+    /// The plain (not special) id of a rank in `0..plain()`.
+    pub fn plain_id(&self, rank: i64) -> i32 {
+        // Special ids are few and sorted, so each one passed moves the answer up by one.
+        let mut id = rank as i32;
+        for &special in &self.special {
+            if special <= id {
+                id += 1;
+            }
+        }
+        id
+    }
+
+    /// How many ids are not special.
+    pub fn plain(&self) -> i64 {
+        self.size - self.special.len() as i64
+    }
+}
+
+fn named_tokens(path: &Path) -> Result<Value> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| Error::input(path, e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
+        Err(e) => Err(Error::io(path, e)),
+    }
+}
+
+/// A token stands as its text or as an object with `content`.
+fn token_text(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value.get("content")?.as_str()).map(Into::into)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The layout of XLM-R with `size` ids.
+    pub(crate) fn xlmr(size: i64) -> Vocabulary {
+        let mask = size as i32 - 1;
+        Vocabulary { size, pad: 1, bos: 0, eos: 2, mask, special: vec![0, 1, 2, 3, mask] }
+    }
+
+    /// A whole tokenizer folder for words, in the order of XLM-R.
+    pub(crate) fn write_tokenizer(folder: &Path, words: usize) {
+        std::fs::create_dir_all(folder).unwrap();
+        let names = ["<s>", "<pad>", "</s>", "<unk>"].map(String::from).into_iter();
+        let words = (0..words).map(|i| format!("w{i}"));
+        let all: Vec<String> = names.chain(words).chain(["<mask>".into()]).collect();
+        let vocab: serde_json::Map<String, Value> =
+            all.iter().enumerate().map(|(i, w)| (w.clone(), i.into())).collect();
+        let added: Vec<Value> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, w)| w.starts_with('<'))
+            .map(|(i, w)| {
+                serde_json::json!({"id": i, "content": w, "special": true, "single_word": false,
+                    "lstrip": false, "rstrip": false, "normalized": false})
+            })
+            .collect();
+        let json = serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+            "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null,
+            "decoder": null,
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"}
+        });
+        std::fs::write(folder.join("tokenizer.json"), json.to_string()).unwrap();
+        let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": {"content": "<mask>"}}"#;
+        std::fs::write(folder.join("tokenizer_config.json"), config).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        write_tokenizer(dir.path(), 20);
+        assert_eq!(Vocabulary::read(dir.path()).unwrap(), xlmr(25));
+        let error = Vocabulary::read(Path::new("/nowhere")).unwrap_err();
+        assert_eq!(error.to_string(), "/nowhere: no `tokenizer.json` here");
+    }
+
+    #[test]
+    fn plain_ids_skip_every_special_one() {
+        let vocabulary = xlmr(10);
+        let plain: Vec<i32> = (0..vocabulary.plain()).map(|r| vocabulary.plain_id(r)).collect();
+        assert_eq!(plain, [4, 5, 6, 7, 8]);
+    }
+}

@@ -1,0 +1,159 @@
+//! The command line as a user meets it: results on stdout, words on stderr, exit codes.
+
+use std::fs;
+
+use crate::util::{Dir, project};
+
+#[test]
+fn run_builds_everything_once() {
+    let dir = Dir::new();
+    project(&dir);
+    let first = dir.ok(&["run", "--json"]).json();
+    let state = |v: &serde_json::Value, node: &str| -> String {
+        let nodes = v["nodes"].as_array().unwrap();
+        let found = nodes.iter().find(|n| n["node"] == node);
+        found.unwrap_or_else(|| panic!("no node {node}"))["state"].as_str().unwrap().into()
+    };
+    for node in ["documents", "measured", "kept", "deduped", "split", "tokenizer.main", "sized",
+                 "mix.main", "pack.main"] {
+        assert_eq!(state(&first, node), "built", "{node}");
+    }
+    // One line of each file is no JSON: kept with its bytes and counted, the others are there.
+    assert_eq!(dir.value("SELECT count(*) FROM documents"), 6 * 42);
+    let nodes = first["nodes"].as_array().unwrap();
+    assert_eq!(nodes.iter().find(|n| n["node"] == "documents").unwrap()["errors"], 6);
+    assert_eq!(
+        dir.value("SELECT count(*) FROM deduped_dropped WHERE reason = 'exact'"),
+        6,
+        "the copies"
+    );
+    assert_eq!(dir.value("SELECT count(*) FROM kept_dropped WHERE reason = 'empty'"), 6);
+
+    let second = dir.ok(&["run"]);
+    assert!(second.stdout.is_empty());
+    assert!(second.stderr.contains("nodes are up to date"), "{}", second.stderr);
+
+    // One threshold: what stands above it stays, and so does what comes out the same.
+    let third = dir.ok(&["run", "--param", "kept.min_confidence=0.7", "--json"]).json();
+    for (node, expected) in [("documents", "up to date"), ("measured", "up to date"), ("kept", "built")] {
+        assert_eq!(state(&third, node), expected, "{node}");
+    }
+}
+
+#[test]
+fn a_result_does_not_depend_on_threads() {
+    let hashes = |threads: &str| {
+        let dir = Dir::new();
+        project(&dir);
+        dir.ok(&["run", "--threads", threads]);
+        ["documents", "measured", "kept", "deduped", "split", "sized", "mix.main", "selection.main"]
+            .map(|t| fs::read_to_string(dir.join(&format!("tables/{t}/manifest.json"))).unwrap())
+            .into_iter()
+            .chain([fs::read_to_string(dir.join("packs/main/manifest.json")).unwrap()])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hashes("1"), hashes("4"));
+}
+
+#[test]
+fn a_project_query_replaces_the_built_in_one() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    let before = dir.value("SELECT count(*) FROM kept");
+    dir.ok(&["queries", "eject", "kept"]);
+    let path = dir.join("queries/kept.sql");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("WHEN n_words = 0", "WHEN n_words < 1000")).unwrap();
+    let done = dir.ok(&["run", "kept"]);
+    assert!(done.stderr.contains("query changed"), "{}", done.stderr);
+    assert_ne!(before, 0);
+    assert_eq!(dir.value("SELECT count(*) FROM kept"), 0);
+    let again = dir.run(&["queries", "eject", "kept"]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("comes from the project already"), "{}", again.stderr);
+}
+
+#[test]
+fn a_failed_check_is_exit_1() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.write("checks/none_empty.sql", "-- none_empty: no kept document is empty.\n-- in: measured\nSELECT doc_id FROM measured WHERE n_chars = 0");
+    let done = dir.run(&["run"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("none_empty"), "{}", done.stderr);
+}
+
+#[test]
+fn wrong_names_are_one_line_with_the_choices() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    for (args, error, hint) in [
+        (&["run", "dedupped"][..], "unknown node `dedupped`", "did you mean `deduped`?"),
+        (&["run", "--param", "kept.min_confidense=1"], "unknown parameter `min_confidense`", "did you mean `min_confidence`?"),
+        (&["sql", "-c", "SELECT * FROM dokuments"], "dokuments", "documents"),
+        (&["sql", "-c", "SELECT txt FROM documents"], "txt", "text"),
+        (&["sql", "-c", "SELECT wordcount('a')"], "wordcount", "word_count"),
+        (&["functions", "worsd"], "unknown function `worsd`", "words"),
+        (&["init", "new", "--template", "dmeo"], "unknown template `dmeo`", "did you mean `demo`?"),
+        (&["rnu"], "rnu", "run"),
+        (&["run", "--project", "nowhere"], "no project here", "hexapla init"),
+        (&["sql", "-c", "DROP TABLE documents"], "", ""),
+        (&["sql", "-c", "SELEC 1"], "", ""),
+    ] {
+        let done = dir.run(args);
+        assert_eq!(done.code, 2, "{args:?}: {}", done.stderr);
+        assert!(done.stdout.is_empty(), "{args:?}");
+        let lines: Vec<&str> = done.stderr.lines().collect();
+        assert!(lines[0].starts_with("error: "), "{args:?}: {}", done.stderr);
+        assert!(lines[0].contains(error), "{args:?}: {}", done.stderr);
+        assert!(lines.len() <= 2, "{args:?}: {}", done.stderr);
+        let hinted = hint.is_empty() || done.stderr.contains(hint);
+        assert!(hinted, "{args:?}: {}", done.stderr);
+        assert!(!done.stderr.contains("panicked"), "{args:?}");
+    }
+}
+
+#[test]
+fn tables_are_asked_in_every_format() {
+    let dir = Dir::new();
+    dir.write("a.jsonl", "{\"n\": 1, \"t\": \"þú\"}\n{\"n\": 2, \"t\": \"你好\"}\n");
+    let ask = |format: &str| {
+        dir.ok(&["sql", "-c", "SELECT n, t FROM 'a.jsonl' ORDER BY n", "--format", format]).stdout
+    };
+    assert_eq!(ask("csv"), "n,t\n1,þú\n2,你好\n");
+    assert_eq!(ask("ndjson"), "{\"n\":1,\"t\":\"þú\"}\n{\"n\":2,\"t\":\"你好\"}\n");
+    assert_eq!(ask("json"), "[{\"n\":1,\"t\":\"þú\"},{\"n\":2,\"t\":\"你好\"}]\n");
+    // Columns align although a Chinese character is two columns wide.
+    let table = ask("table");
+    let width = |line: &str| unicode_width(line);
+    let widths: Vec<usize> = table.lines().map(width).collect();
+    assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
+    dir.ok(&["sql", "-c", "SELECT n, t FROM 'a.jsonl'", "-o", "b.parquet"]);
+    assert_eq!(dir.value("SELECT count(*) FROM 'b.parquet'"), 2);
+}
+
+fn unicode_width(line: &str) -> usize {
+    line.trim_end().chars().map(|c| if ('\u{2e80}'..='\u{9fff}').contains(&c) { 2 } else { 1 }).sum()
+}
+
+#[test]
+fn verify_finds_a_changed_file() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    dir.ok(&["verify", "tables"]);
+    let part = fs::read_dir(dir.join("tables/measured"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "parquet"))
+        .unwrap();
+    let mut bytes = fs::read(&part).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&part, bytes).unwrap();
+    let done = dir.run(&["verify", "tables"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("its content changed"), "{}", done.stderr);
+}
