@@ -1,3 +1,14 @@
 //! Keys, signatures and connected components of duplicates.
 //!
 //! Kernels only: the external grouping is `store`'s, the table functions are `sql`'s.
+
+pub mod components;
+pub mod content;
+pub mod jaccard;
+pub mod minhash;
+pub mod shingle;
+
+use crate::function::Function;
+
+/// The SQL functions of the family, in the order of the listing.
+pub const FUNCTIONS: &[&Function] = &[&content::CONTENT_KEY, &minhash::MINHASH, &jaccard::JACCARD];

@@ -16,10 +16,13 @@ pub struct Model {
     pub name: &'static str,
     /// The label of a text with letters, of which most are of the given script.
     pub detect: fn(text: &str, script: &'static str) -> Detected,
+    /// Whether it can answer the language of a tag.
+    pub knows: fn(tag: &str) -> bool,
 }
 
 /// The models, the default first.
-pub const MODELS: &[Model] = &[Model { name: "whatlang", detect: whatlang::detect }];
+pub const MODELS: &[Model] =
+    &[Model { name: "whatlang", detect: whatlang::detect, knows: whatlang::knows }];
 
 /// A measured language.
 #[derive(Debug, Clone, Copy, PartialEq)]

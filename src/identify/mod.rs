@@ -8,9 +8,11 @@ pub mod hans;
 mod whatlang;
 
 pub mod detect_lang;
+pub mod lang_known;
 pub mod lang_tag;
 
 use crate::function::Function;
 
 /// The SQL functions of this family, in the order of the documentation.
-pub const FUNCTIONS: &[&Function] = &[&lang_tag::LANG_TAG, &detect_lang::DETECT_LANG];
+pub const FUNCTIONS: &[&Function] =
+    &[&lang_tag::LANG_TAG, &detect_lang::DETECT_LANG, &lang_known::LANG_KNOWN];

@@ -30,3 +30,10 @@ pub fn detect(text: &str, found: &'static str) -> Detected {
         reliable: score > 0.0 && info.is_reliable(),
     }
 }
+
+/// Whether one of its languages is that of the tag, in its script; Chinese in any.
+pub fn knows(tag: &str) -> bool {
+    ::whatlang::Lang::all().iter().filter_map(|lang| tag::find(lang.code())).any(|known| {
+        known.to_string() == tag || (known.code == "cmn" && tag.starts_with("cmn_Han"))
+    })
+}

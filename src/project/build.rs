@@ -110,11 +110,11 @@ pub fn run(
 
 /// A session with every committed table of a project.
 pub fn session(project: &Project, options: &Options) -> Result<Session> {
-    let session = Session::new(&session_options(project, options)?)?;
+    let mut session = Session::new(session_options(project, options)?)?;
     for node in project.nodes()? {
-        register(project, &session, &node)?;
+        register(project, &mut session, &node)?;
     }
-    super::text::register(project, &session)?;
+    super::text::register(project, &mut session)?;
     Ok(session)
 }
 
@@ -131,7 +131,7 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(project: &'a Project, options: Options, observer: &'a dyn Observer) -> Result<Self> {
-        let session = Session::new(&session_options(project, &options)?)?;
+        let session = Session::new(session_options(project, &options)?)?;
         Ok(Self {
             project,
             options,
@@ -245,11 +245,11 @@ impl<'a> Builder<'a> {
 
     /// Makes a node known to those after it.
     fn take_up(&mut self, node: &Node) -> Result<()> {
-        register(self.project, &self.session, node)?;
+        register(self.project, &mut self.session, node)?;
         if let Node::Tokenizer(name) = node {
             let tokenizer = Tokenizer::load(&self.dir(node))?;
             self.tokenizers.insert(name.clone(), Arc::new(tokenizer));
-            super::text::add_kernels(&self.session, &self.tokenizers)?;
+            super::text::add_kernels(&mut self.session, &self.tokenizers);
         }
         Ok(())
     }
@@ -293,7 +293,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Makes a committed node's tables known to a session; others have none.
-fn register(project: &Project, session: &Session, node: &Node) -> Result<()> {
+fn register(project: &Project, session: &mut Session, node: &Node) -> Result<()> {
     let mut names = match node {
         Node::Source(_) | Node::Mix(_) | Node::Eval(_) => vec![node.to_string()],
         Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],
@@ -317,7 +317,11 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
         Some(bytes) => Some(bytes),
         None => from_file.map(super::config::parse_bytes).transpose()?,
     };
-    Ok(SessionOptions { memory_limit, threads: threads(project, options), ..SessionOptions::default() })
+    Ok(SessionOptions {
+        memory_limit,
+        threads: threads(project, options),
+        ..SessionOptions::default()
+    })
 }
 
 fn threads(project: &Project, options: &Options) -> usize {

@@ -142,7 +142,9 @@ impl Config {
         let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::usage(format!("{}: no project here (no {PROJECT_FILE})", dir.display()))
-                    .hint_with("`hexapla init DIR` writes one; `--project DIR` names another folder")
+                    .hint_with(
+                        "`hexapla init DIR` writes one; `--project DIR` names another folder",
+                    )
             }
             _ => Error::io(&path, e),
         })?;
@@ -188,7 +190,8 @@ impl Config {
             }
             let mut last = 0;
             for stage in &mix.stages {
-                let until = parse_count(&stage.until).map_err(|e| e.within(format!("mix `{name}`")))?;
+                let until =
+                    parse_count(&stage.until).map_err(|e| e.within(format!("mix `{name}`")))?;
                 if until <= last {
                     return Err(Error::usage(format!(
                         "mix `{name}`: `until = \"{}\"` does not lie after the stage before",
@@ -264,7 +267,11 @@ pub fn parse_count(text: &str) -> Result<u64> {
         _ => (compact.as_str(), 1.0),
     };
     let value = digits.parse::<f64>().map_err(|_| bad())? * factor;
-    if value.is_finite() && (0.0..=9e15).contains(&value) { Ok(value.round() as u64) } else { Err(bad()) }
+    if value.is_finite() && (0.0..=9e15).contains(&value) {
+        Ok(value.round() as u64)
+    } else {
+        Err(bad())
+    }
 }
 
 /// A size in bytes: `"4GB"`, `"512 MiB"`, `"2g"`; decimal units are powers of 1000.
@@ -303,7 +310,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        let error = Config::parse("seed = 1\n[source.a]\npath = 'x'\nfromat = 'jsonl'\n").unwrap_err();
+        let error =
+            Config::parse("seed = 1\n[source.a]\npath = 'x'\nfromat = 'jsonl'\n").unwrap_err();
         assert!(error.to_string().starts_with("line 4: unknown key `fromat`"), "{error}");
         assert_eq!(error.hint(), Some("did you mean `format`?"));
     }

@@ -13,7 +13,7 @@ use super::config::{MixConfig, parse_count};
 use super::key::Ingredients;
 use super::node::{MIX_QUERY, Node};
 use crate::error::{Error, Result};
-use crate::ingest::{self, IngestOptions};
+use crate::ingest;
 use crate::mix::{self, PlanRow, Size};
 use crate::schema;
 use crate::source::SourceSpec;
@@ -46,21 +46,36 @@ impl Builder<'_> {
     }
 
     pub(super) fn source_ingredients(&self, table: &str, found: &mut Ingredients) -> Result<()> {
-        found.add("files", ingest::fingerprint(&self.specs(table), &self.project.dir)?);
+        let specs = self.specs(table);
+        if !specs.is_empty() {
+            found.add("files", ingest::fingerprint(&specs, &self.project.dir)?);
+        }
         Ok(())
     }
 
     pub(super) fn build_source(&self, table: &str, manifest: Manifest) -> Result<Manifest> {
-        let Some(into) = ingest::table_named(table) else {
-            return Err(Error::internal(format!("no source table `{table}`")));
-        };
-        let options = IngestOptions { threads: self.threads(), manifest, ..IngestOptions::default() };
-        let dir = self.dir(&Node::Source(table.into()));
         let specs = self.specs(table);
-        let progress =
-            |done: u64, total: u64| self.observer.progress(done, Some(total), "bytes");
-        let ingested = ingest::ingest(into, &specs, &self.project.dir, &dir, &options, &progress)?;
-        Ok(ingested.manifest)
+        let dir = self.dir(&Node::Source(table.into()));
+        let made = if specs.is_empty() {
+            // A project without such sources has the table all the same, so that every query that
+            // reads it runs.
+            let Some(schema) = schema::table(table) else {
+                return Err(Error::internal(format!("no schema for `{table}`")));
+            };
+            let part = PartWriter::create(&dir, "", &manifest.key, &schema.arrow())?.finish()?;
+            Manifest { parts: vec![part], ..Manifest::default() }
+        } else {
+            let options = ingest::Options { threads: self.threads(), ..ingest::Options::default() };
+            let progress =
+                |done: u64, total: u64| self.observer.progress(done, Some(total), "bytes");
+            ingest::ingest(&specs, &self.project.dir, &dir, &options, &progress)?.manifest
+        };
+        // The same content under the node's own key, which also counts hexapla's version.
+        let Manifest { node, version, key, inputs, seed, .. } = manifest;
+        let manifest = Manifest { node, version, key, inputs, seed, ..made };
+        manifest.commit(&dir)?;
+        sweep(&dir, &manifest)?;
+        Ok(manifest)
     }
 
     pub(super) fn query_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
@@ -126,7 +141,7 @@ impl Builder<'_> {
         self.query_ingredients(MIX_QUERY, found)
     }
 
-    pub(super) fn build_mix(&self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
+    pub(super) fn build_mix(&mut self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
         let rows = self.mix_plan(name)?;
         let node = Node::Mix(name.into());
         let dir = self.dir(&node);
@@ -138,8 +153,7 @@ impl Builder<'_> {
         manifest.rows_in = rows.len() as u64;
         // The plan's manifest comes last, so that a plan without its selection is never taken for
         // a finished mixture; the selection reads it as `plan`.
-        self.session
-            .add_table("plan", Table { dir: dir.clone(), manifest: manifest.clone() })?;
+        self.session.add_table("plan", Table { dir: dir.clone(), manifest: manifest.clone() })?;
         let query = self.project.query(MIX_QUERY)?;
         let params = self.project.params_of(MIX_QUERY)?;
         let selection = Manifest { node: format!("{MIX_QUERY}.{name}"), ..manifest.clone() };
@@ -185,7 +199,9 @@ pub(super) fn sizes(session: &crate::sql::session::Session) -> Result<Vec<Size>>
 pub(super) fn stages(config: &MixConfig, sizes: &[Size]) -> Result<Vec<StageRow>> {
     if sizes.is_empty() {
         return Err(Error::usage("there is nothing to mix: no row of the training split is left")
-            .hint_with("`hexapla sql -c 'SELECT * FROM kept_dropped'` shows what was dropped and why"));
+            .hint_with(
+                "`hexapla sql -c 'SELECT * FROM kept_dropped'` shows what was dropped and why",
+            ));
     }
     let mut rows = Vec::new();
     let mut begin = 0;

@@ -13,11 +13,8 @@ impl Ingredients {
     /// Adds one ingredient: short values as they are, long ones as their hash.
     pub fn add(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let value = value.into();
-        let value = if value.len() > 64 {
-            id::hex128(id::hash128(value.as_bytes()))
-        } else {
-            value
-        };
+        let value =
+            if value.len() > 64 { id::hex128(id::hash128(value.as_bytes())) } else { value };
         self.0.insert(name.into(), value);
     }
 

@@ -133,8 +133,7 @@ impl Builder<'_> {
             let mix = &self.project.pack(pack)?.mix;
             let mut source = self.source(&dir, config.batch, seed, mix)?;
             let mut validation = self.source(&dir.join(VALIDATION), config.batch, 0, mix).ok();
-            let validation =
-                validation.as_mut().map(|v| v as &mut dyn crate::train::batch::Source);
+            let validation = validation.as_mut().map(|v| v as &mut dyn crate::train::batch::Source);
             return run::pretrain(&spec, &mut source, validation, &mut report);
         }
         let Some(sql) = &config.data else {
@@ -387,7 +386,11 @@ fn encode(
 
 /// At most `rows` indices of each language, drawn by a hash of the text so that the order and the
 /// number of the rows around them do not matter; `same` texts count once.
-fn drawn(langs: &[String], key: impl Fn(usize) -> u64, rows: usize) -> BTreeMap<String, Vec<usize>> {
+fn drawn(
+    langs: &[String],
+    key: impl Fn(usize) -> u64,
+    rows: usize,
+) -> BTreeMap<String, Vec<usize>> {
     let mut by_lang: BTreeMap<String, BTreeMap<u64, usize>> = BTreeMap::new();
     for (i, lang) in langs.iter().enumerate() {
         by_lang.entry(lang.clone()).or_default().entry(key(i)).or_insert(i);
@@ -457,9 +460,10 @@ fn retrieval(
             predict::embed(model, &ids, &vec![lang.clone(); ids.len()], None, BATCH)
         };
         let (src, tgt) = (side(&rows.src)?, side(&rows.tgt)?);
-        for (metric, value) in
-            [("from_english", eval::retrieval(&src, &tgt)), ("to_english", eval::retrieval(&tgt, &src))]
-        {
+        for (metric, value) in [
+            ("from_english", eval::retrieval(&src, &tgt)),
+            ("to_english", eval::retrieval(&tgt, &src)),
+        ] {
             scores.push(Score {
                 run: String::new(),
                 task: "retrieval",
@@ -473,4 +477,3 @@ fn retrieval(
     }
     Ok(scores)
 }
-

@@ -70,8 +70,8 @@ impl Project {
                 .hint_with("write `--set key=value`, such as `--set optimizer.lr=1e-3`")
         };
         let (key, value) = text.split_once('=').ok_or_else(bad)?;
-        let mut whole = toml::Value::try_from(self.train(run)?)
-            .map_err(|e| Error::internal(e.to_string()))?;
+        let mut whole =
+            toml::Value::try_from(self.train(run)?).map_err(|e| Error::internal(e.to_string()))?;
         let mut place = &mut whole;
         let path: Vec<&str> = key.trim().split('.').collect();
         let (last, folders) = path.split_last().ok_or_else(bad)?;
@@ -101,8 +101,8 @@ impl Project {
         let mut params: BTreeMap<String, ParamValue> =
             self.query(query)?.params.iter().map(|p| (p.name.clone(), p.default.clone())).collect();
         for (name, value) in self.config.params.get(query).into_iter().flatten() {
-            let value = param_value(value)
-                .map_err(|e| e.within(format!("[params.{query}] {name}")))?;
+            let value =
+                param_value(value).map_err(|e| e.within(format!("[params.{query}] {name}")))?;
             params.insert(name.clone(), value);
         }
         if let Some(values) = self.overrides.get(query) {

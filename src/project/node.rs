@@ -72,7 +72,10 @@ impl Project {
         let mut all: Vec<Node> =
             SOURCE_TABLES.iter().map(|n| Node::Source((*n).to_string())).collect();
         all.extend(
-            self.queries.iter().filter(|q| q.name != MIX_QUERY).map(|q| Node::Query(q.name.clone())),
+            self.queries
+                .iter()
+                .filter(|q| q.name != MIX_QUERY)
+                .map(|q| Node::Query(q.name.clone())),
         );
         all.extend(self.config.tokenizer.keys().cloned().map(Node::Tokenizer));
         all.extend(self.config.mix.keys().cloned().map(Node::Mix));
@@ -235,10 +238,12 @@ impl Project {
             return Ok(Some(Node::Query(base.into())));
         }
         if let Some((kind @ ("mix" | "selection" | "eval"), name)) = table.split_once('.') {
-            let node = if kind == "eval" { Node::Eval(name.into()) } else { Node::Mix(name.into()) };
+            let node =
+                if kind == "eval" { Node::Eval(name.into()) } else { Node::Mix(name.into()) };
             return Ok(Some(node));
         }
-        let known = SOURCE_TABLES.iter().copied().chain(self.queries.iter().map(|q| q.name.as_str()));
+        let known =
+            SOURCE_TABLES.iter().copied().chain(self.queries.iter().map(|q| q.name.as_str()));
         Err(Error::unknown("table", table, known))
     }
 

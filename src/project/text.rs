@@ -37,7 +37,7 @@ const TRAINING_TEXTS: &[&str] = &[
 ];
 
 /// Makes the committed tokenizers of a project known to a session.
-pub(super) fn register(project: &Project, session: &Session) -> Result<()> {
+pub(super) fn register(project: &Project, session: &mut Session) -> Result<()> {
     let mut tokenizers = BTreeMap::new();
     for name in project.config.tokenizer.keys() {
         let dir = project.dir.join(Node::Tokenizer(name.clone()).folder());
@@ -45,18 +45,15 @@ pub(super) fn register(project: &Project, session: &Session) -> Result<()> {
             tokenizers.insert(name.clone(), Arc::new(Tokenizer::load(&dir)?));
         }
     }
-    add_kernels(session, &tokenizers)
+    add_kernels(session, &tokenizers);
+    Ok(())
 }
 
 /// Makes tokenizers callable by name in SQL.
-pub(super) fn add_kernels(
-    session: &Session,
-    tokenizers: &BTreeMap<String, Arc<Tokenizer>>,
-) -> Result<()> {
+pub(super) fn add_kernels(session: &mut Session, tokenizers: &BTreeMap<String, Arc<Tokenizer>>) {
     for kernel in functions::kernels(&Arc::new(tokenizers.clone())) {
-        session.add_kernel(kernel)?;
+        session.add_kernel(kernel);
     }
-    Ok(())
 }
 
 impl Builder<'_> {
@@ -166,11 +163,15 @@ impl Builder<'_> {
 
     /// The groups that a mixture selects from, as (kind, lang).
     fn groups(&self, mix: &str) -> Result<Vec<(String, String)>> {
-        let sql = format!("SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang");
+        let sql = format!(
+            "SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang"
+        );
         let mut groups = Vec::new();
         for batch in self.session.query(&sql)? {
             let (kinds, langs) = (strings(&batch, 0)?, strings(&batch, 1)?);
-            groups.extend((0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())));
+            groups.extend(
+                (0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())),
+            );
         }
         Ok(groups)
     }
@@ -228,11 +229,13 @@ pub(super) fn streamed<T: Send>(
     queries: &[&str],
     use_them: impl FnOnce(BatchStream) -> Result<T>,
 ) -> Result<T> {
+    // In one partition, joins on `doc_id` are merge joins and rows come in the order of their ids.
+    let serial = session.serial([])?;
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(4);
         scope.spawn(move || {
             for sql in queries {
-                let sent = session.stream(sql, &mut |batch| {
+                let sent = serial.stream(sql, &mut |batch| {
                     // The reader stops early after an error of its own.
                     sender.send(Ok(batch)).map_err(|_| Error::internal("nobody reads"))
                 });

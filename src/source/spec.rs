@@ -136,6 +136,9 @@ pub struct SourceSpec {
     /// What separates the fields of CSV; a comma unless it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// The project's languages: files whose path says another one are not read. Empty: all are.
+    #[serde(skip)]
+    pub languages: Vec<String>,
 }
 
 impl SourceSpec {

@@ -133,8 +133,41 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
         }
     }
     units.extend(moses::units(spec, sides).map_err(|e| e.within(place()))?);
+    if !spec.languages.is_empty() {
+        let wanted = Wanted::new(&spec.languages)?;
+        units.retain(|u| [&u.lang, &u.second_lang].into_iter().flatten().all(|l| wanted.has(l)));
+        if units.is_empty() {
+            let message = "no file is in one of the project's languages";
+            return Err(Error::usage(message).within(place()));
+        }
+    }
     units.sort_by_key(Unit::name);
     Ok(units)
+}
+
+/// The project's languages: codes without a script stand for every script.
+struct Wanted {
+    tags: Vec<String>,
+    codes: Vec<String>,
+}
+
+impl Wanted {
+    fn new(languages: &[String]) -> Result<Self> {
+        let (mut tags, mut codes) = (Vec::new(), Vec::new());
+        for language in languages {
+            let tag = tagged(language, "`languages`")?;
+            match language.contains(['_', '-']) {
+                true => tags.push(tag),
+                false => codes.push(tag.split('_').next().unwrap_or_default().to_string()),
+            }
+        }
+        Ok(Self { tags, codes })
+    }
+
+    fn has(&self, tag: &str) -> bool {
+        let code = tag.split('_').next().unwrap_or_default();
+        self.tags.iter().any(|t| t == tag) || self.codes.iter().any(|c| c == code)
+    }
 }
 
 /// A language code from a path or an option as a tag; the error names the place.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hexapla::sql::functions;
-use hexapla::sql::session::{Session, SessionOptions};
+use hexapla::sql::{Session, SessionOptions};
 
 #[test]
 fn every_documented_example_is_true() {
-    let session = Session::new(&SessionOptions::default()).unwrap();
+    let session = Session::new(SessionOptions::default()).unwrap();
     let mut wrong = Vec::new();
-    for signature in functions::signatures() {
+    for signature in functions::all().map(|f| &f.signature) {
         assert!(signature.examples.len() >= 2, "{} has fewer than two examples", signature.name);
         for (sql, expected) in signature.examples {
             let found = session.query(&format!("SELECT {sql} AS value")).map(|batches| {
@@ -31,7 +31,7 @@ fn every_documented_example_is_true() {
 #[test]
 fn names_are_unique_and_documented() {
     let mut names = BTreeSet::new();
-    for signature in functions::signatures() {
+    for signature in functions::all().map(|f| &f.signature) {
         assert!(names.insert(signature.name), "two functions are called {}", signature.name);
         assert!(signature.doc.ends_with('.'), "{}: a sentence ends with a stop", signature.name);
     }

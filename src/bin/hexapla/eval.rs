@@ -137,24 +137,23 @@ fn verdicts(scores: &[Score]) -> Vec<String> {
     let mut lines = Vec::new();
     for metric in metrics {
         let run = |name: &str| mean(metric, &|s| (s.run == name).then_some(s.value));
-        let mut parts: Vec<String> = runs
-            .iter()
-            .map(|name| format!("{name} {:.1} %", run(name) * 100.0))
-            .collect();
+        let mut parts: Vec<String> =
+            runs.iter().map(|name| format!("{name} {:.1} %", run(name) * 100.0)).collect();
         if scores.iter().any(|s| s.metric == metric && s.baseline_majority.is_some()) {
             let majority = mean(metric, &|s| s.baseline_majority);
             let first = runs.first().map_or(0.0, |r| run(r));
             let best = runs[1..].iter().map(|r| run(r)).fold(majority, f64::max);
             parts.push(format!("majority class {:.1} %", majority * 100.0));
-            parts.push(
-                if first > best {
-                    format!("{} beats both", runs[0])
-                } else {
-                    format!("{} does NOT beat the baselines", runs[0])
-                },
-            );
+            parts.push(if first > best {
+                format!("{} beats both", runs[0])
+            } else {
+                format!("{} does NOT beat the baselines", runs[0])
+            });
         }
-        lines.push(format!("mean over other languages than English, {metric}: {}", parts.join(", ")));
+        lines.push(format!(
+            "mean over other languages than English, {metric}: {}",
+            parts.join(", ")
+        ));
     }
     lines
 }

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
 use hexapla::function::Signature;
+use hexapla::sql::adapt::usage;
 use hexapla::sql::functions;
+use hexapla::sql::table_function::TABLE_FUNCTIONS;
+use hexapla::token;
 use serde_json::json;
 
 use crate::ui::Ui;
@@ -17,7 +20,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
-    let all = functions::signatures();
+    // The tokenizers' own are the same whichever tokenizers a project has.
+    let tokens = token::functions::kernels(&Default::default());
+    let all: Vec<&Signature> = functions::all()
+        .map(|f| &f.signature)
+        .chain(tokens.iter().map(|k| k.signature()))
+        .collect();
     let chosen: Vec<&Signature> = match &args.name {
         None => all,
         Some(name) => match all.iter().find(|s| s.name == name) {
@@ -32,7 +40,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 json!({
                     "name": s.name,
                     "family": s.family.name(),
-                    "call": functions::call(s),
+                    "call": usage(s),
                     "returns": (s.returns)().to_string(),
                     "doc": s.doc,
                     "examples": s.examples.iter()
@@ -48,7 +56,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let mut out = String::new();
     if args.name.is_some() {
         for s in chosen {
-            out.push_str(&format!("{}\n\n{}\n", functions::call(s), s.doc));
+            out.push_str(&format!("{}\n\n{}\n", usage(s), s.doc));
             for arg in s.args {
                 if let Some(default) = arg.default {
                     out.push_str(&format!("  {}: when left out, {default}\n", arg.name));
@@ -67,7 +75,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 out.push_str(&format!("{family}\n"));
             }
             let first = s.doc.split_once(". ").map_or(s.doc, |(first, _)| first);
-            out.push_str(&format!("  {:<52} {}\n", functions::call(s), first.trim_end_matches('.')));
+            out.push_str(&format!("  {:<52} {}\n", usage(s), first.trim_end_matches('.')));
         }
         out.push_str("table functions\n");
         for (call, doc) in functions::TABLE_FUNCTIONS {

@@ -42,7 +42,8 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         Action::Show { name } => ui.out(project.query(&name)?.text.as_bytes())?,
         Action::Eject { name } => {
             let query = project.query(&name)?;
-            let Some((file, text)) = QUERIES.iter().find(|(f, _)| f.trim_end_matches(".sql") == name)
+            let Some((file, text)) =
+                QUERIES.iter().find(|(f, _)| f.trim_end_matches(".sql") == name)
             else {
                 let built_in = QUERIES.iter().map(|(f, _)| f.trim_end_matches(".sql"));
                 return Err(Error::unknown("built-in query", &name, built_in));

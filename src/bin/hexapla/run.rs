@@ -74,7 +74,8 @@ pub fn open(args: &BuildArgs) -> Result<Project> {
 /// The full names of nodes of one kind; none named: all.
 pub fn nodes_of(project: &Project, prefix: &str, names: &[String]) -> Result<Vec<String>> {
     if !names.is_empty() {
-        let full = |n: &String| if n.starts_with(prefix) { n.clone() } else { format!("{prefix}{n}") };
+        let full =
+            |n: &String| if n.starts_with(prefix) { n.clone() } else { format!("{prefix}{n}") };
         return Ok(names.iter().map(full).collect());
     }
     let all: Vec<String> = project

@@ -1,14 +1,14 @@
 //! `hexapla sql`: questions to a project's tables and to any file.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
+use hexapla::project::Project;
 use hexapla::project::build::{self, Options};
 use hexapla::project::config::{PROJECT_FILE, parse_bytes};
-use hexapla::project::Project;
-use hexapla::sql::session::{Session, SessionOptions};
+use hexapla::sql::{Session, SessionOptions};
 use rustyline::error::ReadlineError;
 use rustyline::{Completer, Helper, Highlighter, Hinter};
 use serde_json::json;
@@ -49,15 +49,14 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let query = match (&args.command, &args.file) {
         (Some(query), _) => Some(query.clone()),
         (None, Some(path)) if path.as_os_str() == "-" => Some(stdin()?),
-        (None, Some(path)) => {
-            Some(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?)
-        }
+        (None, Some(path)) => Some(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?),
         (None, None) if std::io::stdin().is_terminal() => None,
         (None, None) => Some(stdin()?),
     };
     let Some(query) = query else { return prompt(&session, ui) };
     let batches = session.query(&query)?;
-    let parquet = args.output.as_ref().is_some_and(|p| p.extension().is_some_and(|e| e == "parquet"));
+    let parquet =
+        args.output.as_ref().is_some_and(|p| p.extension().is_some_and(|e| e == "parquet"));
     match &args.output {
         Some(path) if args.format == Format::Parquet || parquet => {
             table::parquet(path, session.schema(&query)?, &batches)?;
@@ -83,15 +82,12 @@ fn session(args: &Args) -> Result<Session> {
     };
     let dir = &args.project.project;
     // Without a project there are still files to ask; a wrong `--project` is an error.
-    let session = if dir.join(PROJECT_FILE).exists() || dir.as_os_str() != "." {
+    let mut session = if dir.join(PROJECT_FILE).exists() || dir.as_os_str() != "." {
         build::session(&Project::open(dir)?, &options)?
     } else {
-        let threads = options
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        Session::new(&SessionOptions {
+        Session::new(SessionOptions {
             memory_limit: options.memory_limit,
-            threads,
+            threads: options.threads,
             ..SessionOptions::default()
         })?
     };
@@ -100,7 +96,7 @@ fn session(args: &Args) -> Result<Session> {
             Error::usage(format!("`{table}` names no table"))
                 .hint_with("write `-t name=path`, such as `-t kept=out/kept`")
         })?;
-        session.add_file(name, path)?;
+        session.add_file(name, Path::new(path))?;
     }
     Ok(session)
 }
@@ -158,16 +154,18 @@ impl rustyline::validate::Validator for Words {
 }
 
 fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
-    let mut words: Vec<String> = session.tables()?;
-    words.extend(session.functions().into_iter().map(|n| format!("{n}(")));
+    let mut words: Vec<String> = session.tables();
+    words.extend(session.signatures().iter().map(|s| format!("{}(", s.name)));
     words.extend(
-        ["SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "JOIN", "select", "from",
-         "where", "group by", "order by", "limit", "join"]
-            .map(String::from),
+        [
+            "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "JOIN", "select", "from",
+            "where", "group by", "order by", "limit", "join",
+        ]
+        .map(String::from),
     );
     let terminal = |e: ReadlineError| Error::io("terminal", e);
-    let mut editor = rustyline::Editor::<Words, rustyline::history::FileHistory>::new()
-        .map_err(terminal)?;
+    let mut editor =
+        rustyline::Editor::<Words, rustyline::history::FileHistory>::new().map_err(terminal)?;
     editor.set_helper(Some(Words { words: Complete(words) }));
     let history = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".hexapla_history"));
     if let Some(path) = &history {
@@ -187,7 +185,7 @@ fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
             "" => continue,
             "\\q" | "exit" | "quit" => break,
             "\\d" => {
-                ui.out(format!("{}\n", session.tables()?.join("\n")))?;
+                ui.out(format!("{}\n", session.tables().join("\n")))?;
                 continue;
             }
             _ => {}

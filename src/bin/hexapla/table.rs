@@ -65,7 +65,11 @@ pub fn values(batches: &[RecordBatch]) -> Result<serde_json::Value> {
 }
 
 /// Writes a result to a Parquet file, whole or not at all.
-pub fn parquet(path: &Path, schema: arrow::datatypes::SchemaRef, batches: &[RecordBatch]) -> Result<()> {
+pub fn parquet(
+    path: &Path,
+    schema: arrow::datatypes::SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<()> {
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

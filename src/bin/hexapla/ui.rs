@@ -73,7 +73,8 @@ impl Ui {
         ExitCode::from(2)
     }
 
-    fn clear(&self) {
+    /// Takes the progress bar away.
+    pub fn clear(&self) {
         if let Ok(mut guard) = self.bar.lock()
             && let Some((bar, _)) = guard.take()
         {
@@ -83,7 +84,8 @@ impl Ui {
 }
 
 fn report(error: &Error, colour: bool) {
-    let (red, cyan, plain) = if colour { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
+    let (red, cyan, plain) =
+        if colour { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
     eprintln!("{red}error{plain}: {error}");
     if let Some(hint) = error.hint() {
         eprintln!("{cyan}hint{plain}: {hint}");
@@ -171,12 +173,8 @@ impl Observer for Ui {
     }
 
     fn finished(&self, outcome: &Outcome) {
-        let seconds = self
-            .bar
-            .lock()
-            .ok()
-            .and_then(|mut guard| guard.take())
-            .map(|(bar, since)| {
+        let seconds =
+            self.bar.lock().ok().and_then(|mut guard| guard.take()).map(|(bar, since)| {
                 bar.finish_and_clear();
                 since.elapsed().as_secs_f64()
             });

@@ -1,0 +1,116 @@
+//! `hexapla ingest`: files of any known format into a table, without a project.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use hexapla::error::{Error, Result};
+use hexapla::ingest::{self, Options};
+use hexapla::project::build::Observer;
+use hexapla::source::spec::{Column, Patterns};
+use hexapla::source::{Into, SourceSpec};
+use serde_json::json;
+
+use crate::ui::{Ui, group};
+
+/// Read files of any known format into a table, without a project
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files or globs; for Moses text the files of all sides, source first
+    #[arg(required = true)]
+    inputs: Vec<String>,
+    /// The table's folder
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The format; told from the files when left out
+    #[arg(long, value_name = "F")]
+    format: Option<String>,
+    /// The language of every text, in any usual code
+    #[arg(long, value_name = "L")]
+    lang: Option<String>,
+    /// The languages of pairs, source first
+    #[arg(long, value_name = "A,B[,…]", value_delimiter = ',', conflicts_with = "lang")]
+    langs: Vec<String>,
+    /// The table to fill: documents, pairs or labelled; told from the rest when left out
+    #[arg(long, value_name = "TABLE")]
+    into: Option<String>,
+    /// The name of the source in the table
+    #[arg(long, value_name = "NAME", default_value = "input")]
+    source: String,
+    /// The field or column with the text
+    #[arg(long, value_name = "F")]
+    text_field: Option<String>,
+    /// The field or column with the id
+    #[arg(long, value_name = "F")]
+    id_field: Option<String>,
+    /// The field or column with the language
+    #[arg(long, value_name = "F")]
+    lang_field: Option<String>,
+    /// The field or column with the address
+    #[arg(long, value_name = "F")]
+    url_field: Option<String>,
+    /// Threads to use
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
+    let fields = [
+        ("text", &args.text_field),
+        ("id", &args.id_field),
+        ("lang", &args.lang_field),
+        ("url", &args.url_field),
+    ];
+    let into = match args.into.as_deref() {
+        None => None,
+        Some("documents") => Some(Into::Documents),
+        Some("pairs") => Some(Into::Pairs),
+        Some("labelled") => Some(Into::Labelled),
+        Some(other) => {
+            return Err(Error::unknown("table", other, ["documents", "pairs", "labelled"]));
+        }
+    };
+    let spec = SourceSpec {
+        name: args.source,
+        path: Patterns::Many(args.inputs),
+        format: args.format,
+        lang: args.lang,
+        langs: args.langs,
+        into,
+        columns: fields
+            .into_iter()
+            .filter_map(|(field, column)| {
+                let column = column.clone()?;
+                let column = column.parse().map_or(Column::Name(column), Column::Number);
+                Some((field.to_string(), column))
+            })
+            .collect(),
+        ..SourceSpec::default()
+    };
+    let node = args.out.display().to_string();
+    ui.started(&node, &[]);
+    let progress = |done: u64, total: u64| ui.progress(done, Some(total), "bytes");
+    let options = Options { threads: args.threads.unwrap_or(0), ..Options::default() };
+    let done = ingest::ingest(&[spec], Path::new("."), &args.out, &options, &progress)?;
+    ui.clear();
+    let manifest = &done.manifest;
+    if ui.json() {
+        ui.object(&json!({
+            "table": args.out,
+            "files": done.files,
+            "rows": manifest.rows_out,
+            "errors": manifest.errors,
+            "dropped": manifest.dropped,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut line =
+        format!("{node}: {} rows from {} files", group(manifest.rows_out), group(done.files));
+    for (reason, rows) in &manifest.dropped {
+        line.push_str(&format!(", {} {reason}", group(*rows)));
+    }
+    if manifest.errors > 0 {
+        line.push_str(&format!(", {} unreadable (in {node}/errors)", group(manifest.errors)));
+    }
+    ui.say(line);
+    Ok(ExitCode::SUCCESS)
+}
