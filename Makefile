@@ -25,7 +25,7 @@ demo: ## the whole way on real data: raw multilingual files in, a fine-tuned mod
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
 	cargo build --locked
-	scripts/demo.sh
+	scripts/demo.sh "$$CARGO_TARGET_DIR/debug/hexapla" target/demo
 
 test: ## every test, in the one profile
 	@$(ENV)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::model::{Curve, Loss, Run};
+use super::model::{Loss, Run};
 use crate::error::{Error, Result};
 
 /// The file's name in the folder of a run.
@@ -61,24 +61,31 @@ fn parse(name: String, text: &str) -> Run {
         }
     }
     let mut run = Run { name, ..Run::default() };
-    let mut by: BTreeMap<(String, String), Curve> = BTreeMap::new();
+    let mut by: BTreeMap<(String, String), Loss> = BTreeMap::new();
     let mut counters: BTreeMap<String, f64> = BTreeMap::new();
     for (step, line) in &lines {
         let x = *step as f64;
         run.steps = *step;
         for (key, value) in line {
             match (key.as_str(), value.as_f64().filter(|v| v.is_finite())) {
-                ("step", _) => {}
+                ("step" | "steps", _) => {}
                 ("loss", Some(y)) => run.loss.0.push((x, y)),
                 ("lr", Some(y)) => run.lr.0.push((x, y)),
                 ("tokens", Some(n)) => run.tokens = n as u64,
-                ("losses", _) => {
+                ("losses" | "validation", _) => {
                     for (group, value) in value.as_object().into_iter().flatten() {
                         let (objective, lang) = group.split_once('/').unwrap_or((group, ""));
-                        if let Some(y) = value.as_f64().filter(|v| v.is_finite()) {
-                            let key = (objective.to_string(), lang.to_string());
-                            by.entry(key).or_default().0.push((x, y));
-                        }
+                        let Some(y) = value.as_f64().filter(|v| v.is_finite()) else { continue };
+                        let (objective, lang) = (objective.to_string(), lang.to_string());
+                        let known = (objective.clone(), lang.clone());
+                        let loss = by.entry(known).or_insert_with(|| Loss {
+                            objective,
+                            lang,
+                            ..Loss::default()
+                        });
+                        let held_out = key == "validation";
+                        let curve = if held_out { &mut loss.validation } else { &mut loss.curve };
+                        curve.0.push((x, y));
                     }
                 }
                 (_, Some(y)) => {
@@ -88,8 +95,7 @@ fn parse(name: String, text: &str) -> Run {
             }
         }
     }
-    run.by =
-        by.into_iter().map(|((objective, lang), curve)| Loss { objective, lang, curve }).collect();
+    run.by = by.into_values().collect();
     run.counters = counters.into_iter().collect();
     run
 }
@@ -103,13 +109,14 @@ mod tests {
         let text = concat!(
             "{\"step\":1,\"tokens\":100,\"lr\":0.1,\"loss\":5.0,\"losses\":{\"mlm/deu_Latn\":5.0}}\n",
             "{\"step\":2,\"tokens\":200,\"loss\":9.0,\"losses\":{}}\n",
-            "{\"step\":2,\"tokens\":210,\"loss\":4.0,\"bytes_aliased\":64,\"losses\":{\"tlm/a-b\":3.0}}\n",
+            "{\"step\":2,\"tokens\":210,\"loss\":4.0,\"bytes_aliased\":64,\"validation\":{\"mlm/deu_Latn\":4.5},\"losses\":{\"tlm/a-b\":3.0}}\n",
             "{\"step\":3,\"tok",
         );
         let run = parse("pretrain".into(), text);
         assert_eq!((run.steps, run.tokens), (2, 210));
         assert_eq!(run.loss.0, [(1.0, 5.0), (2.0, 4.0)]);
         assert_eq!(run.by.len(), 2);
+        assert_eq!(run.by[0].validation.0, [(2.0, 4.5)]);
         assert_eq!((run.by[1].objective.as_str(), run.by[1].lang.as_str()), ("tlm", "a-b"));
         assert_eq!(run.counters, [("bytes_aliased".to_string(), 64.0)]);
     }

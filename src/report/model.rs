@@ -209,6 +209,8 @@ pub struct Loss {
     pub lang: String,
     /// The loss, per step.
     pub curve: Curve,
+    /// The loss on held-out rows, per step at which it was measured.
+    pub validation: Curve,
 }
 
 /// Points of (step, value) by ascending step.

@@ -98,7 +98,9 @@ fn counters(runs: &[Run]) -> String {
 
 /// One objective of a run: a panel per language, all on one scale, lowest last loss first.
 fn languages(run: &Run, objective: &str, losses: &[&Loss]) -> String {
-    let y = range(losses.iter().map(|loss| loss.curve.0.as_slice()));
+    let curves = losses.iter().flat_map(|loss| [&loss.curve, &loss.validation]);
+    let y = range(curves.map(|curve| curve.0.as_slice()));
+    let validated = losses.iter().any(|loss| !loss.validation.0.is_empty());
     let x = (
         losses.iter().filter_map(|l| l.curve.0.first()).map(|p| p.0).fold(f64::INFINITY, f64::min),
         run.steps as f64,
@@ -118,16 +120,19 @@ fn languages(run: &Run, objective: &str, losses: &[&Loss]) -> String {
     let mut cells = Vec::new();
     for loss in losses {
         let name = format!("{objective} in {}", loss.lang);
+        let held_out = format!("{name}, held out");
         let lines = [
             Line { class: "back", name: "mean over the languages", points: &mean },
             Line { class: "c0", name: &name, points: &loss.curve.0 },
+            Line { class: "c1", name: &held_out, points: &loss.validation.0 },
         ];
         let chart = panel(&format!("Loss of {name} per step"), &lines, x, y);
         let last = format!("{:.2}", end(loss));
         panels.push_str(&framed(&loss.lang, &last, &chart));
         let first = loss.curve.0.first().map_or("–".into(), |(_, y)| format!("{y:.3}"));
         let points = count(loss.curve.0.len() as u64);
-        cells.push(vec![escape(&loss.lang), first, format!("{:.3}", end(loss)), points]);
+        let held_out = loss.validation.0.last().map_or("–".into(), |(_, y)| format!("{y:.3}"));
+        cells.push(vec![escape(&loss.lang), first, format!("{:.3}", end(loss)), held_out, points]);
     }
     let caption = format!(
         "<b>{}</b>, objective <b>{}</b>: loss in each language by optimizer step, all on one \
@@ -135,8 +140,11 @@ fn languages(run: &Run, objective: &str, losses: &[&Loss]) -> String {
         escape(&run.name),
         escape(objective)
     );
-    let legend = [("c0", "the language"), ("back", "mean over the languages")];
-    let head = ["language", "first", "last", "points"];
+    let mut legend = vec![("c0", "the language"), ("back", "mean over the languages")];
+    if validated {
+        legend.push(("c1", "the language, held-out rows"));
+    }
+    let head = ["language", "first", "last", "last held out", "points"];
     let caption_of_table = format!("{} of {}", escape(objective), escape(&run.name));
     figure(
         &caption,
