@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
 use hexapla::function::Signature;
-use hexapla::sql::adapt::usage;
+use hexapla::sql::usage;
 use hexapla::sql::functions;
-use hexapla::sql::table_function::TABLE_FUNCTIONS;
+
 use hexapla::token;
 use serde_json::json;
 
