@@ -8,11 +8,13 @@ mod files;
 pub mod functions;
 mod merge;
 mod provider;
-mod session;
+pub mod recipe;
+pub mod session;
 mod table_function;
 
 pub use adapt::usage;
 pub use functions::FUNCTIONS;
+pub use recipe::tables_read;
 pub use session::{Session, SessionOptions};
 pub use table_function::TableFunction;
 

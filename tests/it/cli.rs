@@ -14,8 +14,17 @@ fn run_builds_everything_once() {
         let found = nodes.iter().find(|n| n["node"] == node);
         found.unwrap_or_else(|| panic!("no node {node}"))["state"].as_str().unwrap().into()
     };
-    for node in ["documents", "measured", "kept", "deduped", "split", "tokenizer.main", "sized",
-                 "mix.main", "pack.main"] {
+    for node in [
+        "documents",
+        "measured",
+        "kept",
+        "deduped",
+        "split",
+        "tokenizer.main",
+        "sized",
+        "mix.main",
+        "pack.main",
+    ] {
         assert_eq!(state(&first, node), "built", "{node}");
     }
     // One line of each file is no JSON: kept with its bytes and counted, the others are there.
@@ -35,7 +44,9 @@ fn run_builds_everything_once() {
 
     // One threshold: what stands above it stays, and so does what comes out the same.
     let third = dir.ok(&["run", "--param", "kept.min_confidence=0.7", "--json"]).json();
-    for (node, expected) in [("documents", "up to date"), ("measured", "up to date"), ("kept", "built")] {
+    for (node, expected) in
+        [("documents", "up to date"), ("measured", "up to date"), ("kept", "built")]
+    {
         assert_eq!(state(&third, node), expected, "{node}");
     }
 }
@@ -91,7 +102,11 @@ fn wrong_names_are_one_line_with_the_choices() {
     dir.ok(&["run", "kept"]);
     for (args, error, hint) in [
         (&["run", "dedupped"][..], "unknown node `dedupped`", "did you mean `deduped`?"),
-        (&["run", "--param", "kept.min_confidense=1"], "unknown parameter `min_confidense`", "did you mean `min_confidence`?"),
+        (
+            &["run", "--param", "kept.min_confidense=1"],
+            "unknown parameter `min_confidense`",
+            "did you mean `min_confidence`?",
+        ),
         (&["sql", "-c", "SELECT * FROM dokuments"], "dokuments", "documents"),
         (&["sql", "-c", "SELECT txt FROM documents"], "txt", "text"),
         (&["sql", "-c", "SELECT wordcount('a')"], "wordcount", "word_count"),
@@ -135,7 +150,10 @@ fn tables_are_asked_in_every_format() {
 }
 
 fn unicode_width(line: &str) -> usize {
-    line.trim_end().chars().map(|c| if ('\u{2e80}'..='\u{9fff}').contains(&c) { 2 } else { 1 }).sum()
+    line.trim_end()
+        .chars()
+        .map(|c| if ('\u{2e80}'..='\u{9fff}').contains(&c) { 2 } else { 1 })
+        .sum()
 }
 
 #[test]

@@ -116,17 +116,17 @@ fn kill_leaves_the_old_table_or_the_new_one() {
     reference.ok(&["run"]);
     let after = snapshot(&reference);
     for delay in [5, 20, 40, 80, 120, 200, 300, 450, 700, 1000, 1500] {
-        let mut child = dir
-            .command(&["run"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            dir.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(delay));
         child.kill().unwrap();
         child.wait().unwrap();
-        for ((table, now), (old, new)) in snapshot(&dir).into_iter().zip(before.iter().zip(&after)) {
-            assert!(now == old.1 || now == new.1, "{table} after {delay} ms is neither old nor new");
+        for ((table, now), (old, new)) in snapshot(&dir).into_iter().zip(before.iter().zip(&after))
+        {
+            assert!(
+                now == old.1 || now == new.1,
+                "{table} after {delay} ms is neither old nor new"
+            );
         }
         dir.ok(&["verify", "tables"]);
     }
@@ -136,13 +136,23 @@ fn kill_leaves_the_old_table_or_the_new_one() {
 
 /// Each table's manifest, which lists its parts by content.
 fn snapshot(dir: &Dir) -> Vec<(String, String)> {
-    ["documents", "measured", "kept", "deduped", "split", "sized", "sizes", "mix.main", "selection.main"]
-        .into_iter()
-        .map(|table| {
-            let path = dir.join(&format!("tables/{table}/manifest.json"));
-            (table.to_string(), fs::read_to_string(path).unwrap_or_default())
-        })
-        .collect()
+    [
+        "documents",
+        "measured",
+        "kept",
+        "deduped",
+        "split",
+        "sized",
+        "sizes",
+        "mix.main",
+        "selection.main",
+    ]
+    .into_iter()
+    .map(|table| {
+        let path = dir.join(&format!("tables/{table}/manifest.json"));
+        (table.to_string(), fs::read_to_string(path).unwrap_or_default())
+    })
+    .collect()
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

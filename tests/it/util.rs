@@ -77,36 +77,102 @@ impl Done {
 
 /// Phrases of six languages in five scripts: a beginning, a middle, an end, all sensible together.
 pub const LANGUAGES: &[(&str, [[&str; 5]; 3])] = &[
-    ("eng_Latn", [
-        ["The old woman", "My brother", "A tall sailor", "The young teacher", "Nobody"],
-        ["walked slowly to", "had never seen", "often dreams of", "wrote a letter about", "sings about"],
-        ["the harbour in winter.", "the market by the river.", "her grandmother's garden.", "a mountain full of snow.", "the long road home."],
-    ]),
-    ("isl_Latn", [
-        ["Gamla konan", "Bróðir minn", "Hávaxinn sjómaður", "Ungi kennarinn", "Enginn maður"],
-        ["gekk hægt að", "hafði aldrei séð", "dreymir oft um", "skrifaði bréf um", "syngur um"],
-        ["höfnina á veturna.", "markaðinn við ána.", "garð ömmu sinnar.", "fjall fullt af snjó.", "langa leiðina heim."],
-    ]),
-    ("swh_Latn", [
-        ["Mwanamke mzee", "Kaka yangu", "Baharia mrefu", "Mwalimu kijana", "Mtoto mdogo"],
-        ["alitembea polepole hadi", "hajawahi kuona", "huota mara kwa mara kuhusu", "aliandika barua kuhusu", "huimba kuhusu"],
-        ["bandari wakati wa baridi.", "soko kando ya mto.", "bustani ya bibi yake.", "mlima uliojaa theluji.", "njia ndefu ya nyumbani."],
-    ]),
-    ("rus_Cyrl", [
-        ["Старая женщина", "Мой брат", "Высокий моряк", "Молодой учитель", "Маленький ребёнок"],
-        ["медленно вспоминает", "никогда не забудет", "часто видит во сне", "описал в письме", "воспевает"],
-        ["зимнюю гавань.", "рынок у реки.", "бабушкин сад.", "гору, полную снега.", "долгую дорогу домой."],
-    ]),
-    ("cmn_Hans", [
-        ["老太太", "我的哥哥", "高个子水手", "年轻的老师", "小孩子"],
-        ["慢慢地走向", "从来没见过", "常常梦见", "写信谈到", "歌唱"],
-        ["冬天的港口。", "河边的市场。", "奶奶的花园。", "满是雪的山。", "回家的长路。"],
-    ]),
-    ("arb_Arab", [
-        ["المرأة العجوز", "أخي الكبير", "البحار الطويل", "المعلم الشاب", "الطفل الصغير"],
-        ["يتذكر ببطء", "لم ينس أبدا", "يحلم كثيرا عن", "كتب رسالة عن", "يغني عن"],
-        ["الميناء في الشتاء.", "السوق قرب النهر.", "حديقة الجدة.", "جبل مليء بالثلج.", "الطريق الطويل إلى البيت."],
-    ]),
+    (
+        "eng_Latn",
+        [
+            ["The old woman", "My brother", "A tall sailor", "The young teacher", "Nobody"],
+            [
+                "walked slowly to",
+                "had never seen",
+                "often dreams of",
+                "wrote a letter about",
+                "sings about",
+            ],
+            [
+                "the harbour in winter.",
+                "the market by the river.",
+                "her grandmother's garden.",
+                "a mountain full of snow.",
+                "the long road home.",
+            ],
+        ],
+    ),
+    (
+        "isl_Latn",
+        [
+            ["Gamla konan", "Bróðir minn", "Hávaxinn sjómaður", "Ungi kennarinn", "Enginn maður"],
+            ["gekk hægt að", "hafði aldrei séð", "dreymir oft um", "skrifaði bréf um", "syngur um"],
+            [
+                "höfnina á veturna.",
+                "markaðinn við ána.",
+                "garð ömmu sinnar.",
+                "fjall fullt af snjó.",
+                "langa leiðina heim.",
+            ],
+        ],
+    ),
+    (
+        "swh_Latn",
+        [
+            ["Mwanamke mzee", "Kaka yangu", "Baharia mrefu", "Mwalimu kijana", "Mtoto mdogo"],
+            [
+                "alitembea polepole hadi",
+                "hajawahi kuona",
+                "huota mara kwa mara kuhusu",
+                "aliandika barua kuhusu",
+                "huimba kuhusu",
+            ],
+            [
+                "bandari wakati wa baridi.",
+                "soko kando ya mto.",
+                "bustani ya bibi yake.",
+                "mlima uliojaa theluji.",
+                "njia ndefu ya nyumbani.",
+            ],
+        ],
+    ),
+    (
+        "rus_Cyrl",
+        [
+            ["Старая женщина", "Мой брат", "Высокий моряк", "Молодой учитель", "Маленький ребёнок"],
+            [
+                "медленно вспоминает",
+                "никогда не забудет",
+                "часто видит во сне",
+                "описал в письме",
+                "воспевает",
+            ],
+            [
+                "зимнюю гавань.",
+                "рынок у реки.",
+                "бабушкин сад.",
+                "гору, полную снега.",
+                "долгую дорогу домой.",
+            ],
+        ],
+    ),
+    (
+        "cmn_Hans",
+        [
+            ["老太太", "我的哥哥", "高个子水手", "年轻的老师", "小孩子"],
+            ["慢慢地走向", "从来没见过", "常常梦见", "写信谈到", "歌唱"],
+            ["冬天的港口。", "河边的市场。", "奶奶的花园。", "满是雪的山。", "回家的长路。"],
+        ],
+    ),
+    (
+        "arb_Arab",
+        [
+            ["المرأة العجوز", "أخي الكبير", "البحار الطويل", "المعلم الشاب", "الطفل الصغير"],
+            ["يتذكر ببطء", "لم ينس أبدا", "يحلم كثيرا عن", "كتب رسالة عن", "يغني عن"],
+            [
+                "الميناء في الشتاء.",
+                "السوق قرب النهر.",
+                "حديقة الجدة.",
+                "جبل مليء بالثلج.",
+                "الطريق الطويل إلى البيت.",
+            ],
+        ],
+    ),
 ];
 
 /// The n-th sentence of a language; the same number means the same in every language.
@@ -121,8 +187,7 @@ pub fn project(dir: &Dir) {
     for (lang, (tag, _)) in LANGUAGES.iter().enumerate() {
         let mut lines = String::new();
         for d in 0..40 {
-            let text: Vec<String> =
-                (0..4).map(|s| sentence(lang, d * 7 + s * 31 + lang)).collect();
+            let text: Vec<String> = (0..4).map(|s| sentence(lang, d * 7 + s * 31 + lang)).collect();
             let row = serde_json::json!({ "id": format!("{tag}-{d}"), "text": text.join("\n") });
             lines.push_str(&format!("{row}\n"));
         }
@@ -132,9 +197,8 @@ pub fn project(dir: &Dir) {
         dir.write(&format!("data/{tag}/documents.jsonl"), lines);
     }
     for (lang, (tag, _)) in LANGUAGES.iter().enumerate().skip(1) {
-        let side = |l: usize| -> String {
-            (0..125).map(|n| format!("{}\n", sentence(l, n))).collect()
-        };
+        let side =
+            |l: usize| -> String { (0..125).map(|n| format!("{}\n", sentence(l, n))).collect() };
         dir.write(&format!("data/made.eng_Latn-{tag}.eng_Latn"), side(0));
         dir.write(&format!("data/made.eng_Latn-{tag}.{tag}"), side(lang));
     }

@@ -4,9 +4,7 @@ use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
 use hexapla::function::Signature;
-use hexapla::sql::usage;
-use hexapla::sql::functions;
-
+use hexapla::sql::{functions, table_functions, usage};
 use hexapla::token;
 use serde_json::json;
 
@@ -78,8 +76,9 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
             out.push_str(&format!("  {:<52} {}\n", usage(s), first.trim_end_matches('.')));
         }
         out.push_str("table functions\n");
-        for (call, doc) in functions::TABLE_FUNCTIONS {
-            out.push_str(&format!("  {call:<52} {doc}\n"));
+        for f in table_functions() {
+            let first = f.doc.split_once(". ").map_or(f.doc, |(first, _)| first);
+            out.push_str(&format!("  {:<52} {}\n", f.usage, first.trim_end_matches('.')));
         }
     }
     ui.out(out)?;
