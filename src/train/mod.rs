@@ -39,6 +39,8 @@ pub mod run;
 #[cfg(feature = "train")]
 pub mod schedule;
 #[cfg(feature = "train")]
+pub mod source;
+#[cfg(feature = "train")]
 pub mod vocabulary;
 #[cfg(feature = "train")]
 pub mod weights;
