@@ -179,8 +179,11 @@ fn toml_type(ty: &str) -> String {
     words.into()
 }
 
+/// A key of a table: its name, its type, its documentation.
+type Key = (String, String, String);
+
 /// A struct's own documentation, and its fields with their types and documentation.
-fn structure(text: &str, name: &str) -> Option<(String, Vec<(String, String, String)>)> {
+fn structure(text: &str, name: &str) -> Option<(String, Vec<Key>)> {
     let head = format!("pub struct {name} {{");
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| *line == head)?;
