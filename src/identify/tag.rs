@@ -15,7 +15,10 @@ use std::sync::LazyLock;
 use crate::error::{self, Error, Result};
 use crate::text::script;
 
+/// The languages with codes besides their own, or with a name here.
 const LANGUAGES: &str = include_str!("languages.tsv");
+/// Scripts, each with codes of further languages.
+const MORE_LANGUAGES: &str = include_str!("more_languages.tsv");
 
 /// A language and a script it is written in; displayed as `deu_Latn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +35,7 @@ impl Tag {
         Some(Self { code: self.code, script: script_of(self.code, script)? })
     }
 
-    /// The English name of the language.
+    /// The English name of the language, or its code where the table has no name.
     pub fn name(self) -> &'static str {
         TABLE.by_code.get(self.code).map_or(self.code, |i| TABLE.languages[*i].name)
     }
@@ -51,7 +54,7 @@ pub struct Language {
     pub tag: Tag,
     /// Its ISO 639-1 code, or "".
     pub iso639_1: &'static str,
-    /// Its English name.
+    /// Its English name, or its code where the table has no name.
     pub name: &'static str,
 }
 
@@ -62,20 +65,35 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { languages: Vec::new(), by_code: HashMap::new() };
-    for line in LANGUAGES.lines().filter(|l| !l.starts_with('#')) {
+    let mut rows: Vec<(Language, Vec<&str>)> = Vec::new();
+    for line in data_lines(LANGUAGES) {
         let mut cells = line.split('\t');
         let mut next = || cells.next().unwrap_or_default();
         let (tag, iso639_1, part2b, of, others, name) =
             (next(), next(), next(), next(), next(), next());
         let Some((code, script)) = tag.split_once('_') else { continue };
-        let row = table.languages.len();
-        let aliases = [code, iso639_1, part2b, of].into_iter().chain(others.split(','));
-        table.by_code.extend(aliases.filter(|c| !c.is_empty()).map(|c| (c, row)));
-        table.languages.push(Language { tag: Tag { code, script }, iso639_1, name });
+        let aliases = [iso639_1, part2b, of].into_iter().chain(others.split(',')).collect();
+        rows.push((Language { tag: Tag { code, script }, iso639_1, name }, aliases));
+    }
+    for (script, codes) in data_lines(MORE_LANGUAGES).filter_map(|l| l.split_once('\t')) {
+        for code in codes.split(' ') {
+            let language = Language { tag: Tag { code, script }, iso639_1: "", name: code };
+            rows.push((language, Vec::new()));
+        }
+    }
+    rows.sort_unstable_by_key(|(language, _)| language.tag);
+    let mut table = Table { languages: Vec::with_capacity(rows.len()), by_code: HashMap::new() };
+    for (row, (language, aliases)) in rows.into_iter().enumerate() {
+        let codes = aliases.into_iter().chain([language.tag.code]).filter(|c| !c.is_empty());
+        table.by_code.extend(codes.map(|code| (code, row)));
+        table.languages.push(language);
     }
     table
 });
+
+fn data_lines(data: &'static str) -> impl Iterator<Item = &'static str> {
+    data.lines().filter(|line| !line.starts_with('#'))
+}
 
 /// Whole codes that no rule explains, most of them names of Wikipedias.
 const IRREGULAR: &[(&str, &str)] = &[
@@ -114,7 +132,7 @@ const MEMBERS: &[(&str, &str, &str)] = &[
     ("uzn", "Arab", "uzs"),
 ];
 
-/// The languages hexapla knows by name, sorted by tag.
+/// The languages hexapla knows, sorted by tag.
 pub fn languages() -> &'static [Language] {
     &TABLE.languages
 }
@@ -235,7 +253,9 @@ fn unknown(code: &str) -> Error {
         return error
             .hint_with("expected a code such as `de`, `deu`, `pt_BR`, `zh_Hant` or `srp_Latn`");
     }
-    let mut codes: Vec<&str> = TABLE.languages.iter().map(|l| l.tag.code).collect();
+    // Nearly every three letters are near some language; those with a name are likelier meant.
+    let named = TABLE.languages.iter().filter(|l| l.name != l.tag.code);
+    let mut codes: Vec<&str> = named.map(|l| l.tag.code).collect();
     let mut near = Vec::new();
     while let (true, Some(next)) = (near.len() < 4, error::nearest(prefix, &codes)) {
         codes.retain(|c| *c != next);
@@ -318,6 +338,8 @@ mod tests {
             ("ca@valencia", "cat_Latn"),
             ("zh_min_nan", "nan_Latn"),
             ("DEU_LATN", "deu_Latn"),
+            ("niv", "niv_Cyrl"),
+            ("fuf-Adlm", "fuf_Adlm"),
         ] {
             assert_eq!(of(code), tag, "{code}");
         }
@@ -331,19 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_the_table_is_its_own_and_every_tag_a_fixed_point() {
-        let columns = LANGUAGES.lines().filter(|l| !l.starts_with('#'));
-        assert!(columns.clone().all(|l| l.split('\t').count() == 6));
-        let codes: Vec<&str> = columns
-            .flat_map(|l| l.split('\t').take(5).flat_map(|cell| cell.split(',')))
+    fn every_code_of_the_tables_is_its_own_and_every_tag_a_fixed_point() {
+        assert!(data_lines(LANGUAGES).all(|l| l.split('\t').count() == 6));
+        let named = data_lines(LANGUAGES).flat_map(|l| l.split('\t').take(5));
+        let more = data_lines(MORE_LANGUAGES).flat_map(|l| l.split(['\t', ' ']).skip(1));
+        let codes: Vec<&str> = named
+            .flat_map(|cell| cell.split(','))
             .map(|code| code.split('_').next().unwrap_or_default())
             .filter(|code| !code.is_empty())
+            .chain(more)
             .collect();
         assert_eq!(codes.len(), TABLE.by_code.len(), "a code stands in two rows");
         for language in languages() {
             assert_eq!(find(&language.tag.to_string()), Some(language.tag));
+            assert!(script::script_code(language.tag.script).is_some(), "{}", language.tag);
         }
-        assert!(languages().is_sorted_by_key(|l| l.tag));
     }
 
     #[test]
