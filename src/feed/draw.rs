@@ -64,6 +64,8 @@ pub struct Draw {
     blocks: Vec<u64>,
     drawn_tokens: Vec<f64>,
     balance: Vec<f64>,
+    // The next block of each source with its tokens; it follows from `blocks`.
+    upcoming: Vec<(Block, f64)>,
 }
 
 impl Draw {
@@ -97,7 +99,7 @@ impl Draw {
             all.push((if last { f64::INFINITY } else { until as f64 }, shares(&sources, stage)?));
         }
         let n = sources.len();
-        Ok(Self {
+        let mut draw = Self {
             sources,
             stages: all,
             drawn: 0,
@@ -105,7 +107,10 @@ impl Draw {
             blocks: vec![0; n],
             drawn_tokens: vec![0.0; n],
             balance: vec![0.0; n],
-        })
+            upcoming: vec![(EMPTY, 0.0); n],
+        };
+        (0..n).for_each(|i| draw.look_ahead(i));
+        Ok(draw)
     }
 
     /// Draws the next micro-batch: the index of its group, and its block.
@@ -114,13 +119,11 @@ impl Draw {
         let weights = &self.stages[stage].1;
         // (index, block, tokens, when due) of the best so far, first among those that may be drawn.
         let mut best: Option<(bool, f64, usize, Block, f64)> = None;
-        for (i, source) in self.sources.iter().enumerate() {
+        for (i, (block, tokens)) in self.upcoming.iter().copied().enumerate() {
             let weight = weights[i];
             if weight <= 0.0 {
                 continue;
             }
-            let block = source.order.at(self.blocks[i]);
-            let tokens = source.mean() * block.rows as f64;
             let entitled = self.balance[i] + weight * tokens;
             let may = entitled > 0.0;
             let due = if may { (tokens - self.balance[i]) / weight } else { -entitled };
@@ -141,7 +144,16 @@ impl Draw {
         self.tokens += tokens;
         self.blocks[chosen] += 1;
         self.drawn += 1;
+        self.look_ahead(chosen);
         (chosen, block)
+    }
+
+    fn look_ahead(&mut self, i: usize) {
+        let source = &self.sources[i];
+        if source.rows > 0 {
+            let block = source.order.at(self.blocks[i]);
+            self.upcoming[i] = (block, source.mean() * block.rows as f64);
+        }
     }
 
     /// Micro-batches drawn so far.
@@ -184,6 +196,7 @@ impl Draw {
             self.blocks.fill(0);
             self.drawn_tokens.fill(0.0);
             self.balance.fill(0.0);
+            (0..self.sources.len()).for_each(|i| self.look_ahead(i));
         }
         while self.drawn < micro_batch {
             self.next();
@@ -225,6 +238,7 @@ impl Draw {
         }
         self.drawn = state.drawn;
         self.tokens = state.tokens;
+        (0..self.sources.len()).for_each(|i| self.look_ahead(i));
         Ok(())
     }
 }

@@ -13,3 +13,4 @@ mod sample;
 mod unigram;
 
 pub use tokenizer::{Special, Tokenizer};
+#[cfg(test)]
