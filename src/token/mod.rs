@@ -13,4 +13,3 @@ mod sample;
 mod unigram;
 
 pub use tokenizer::{Special, Tokenizer};
-#[cfg(test)]
