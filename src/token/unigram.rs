@@ -6,10 +6,15 @@
 //! into a fixed number of parts that are added in order, so threads change the time alone.
 //! Characters are never dropped, hence no piece needs an invented score.
 
+mod seeds;
+mod trie;
+
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use rayon::prelude::*;
+
+use seeds::seeds;
+use trie::Trie;
 
 /// Parts of the sums over words; fixed, because the order of adding is part of the result.
 const PARTS: usize = 8;
@@ -211,175 +216,6 @@ fn prune(corpus: &Corpus, trie: &Trie, pieces: Vec<Piece>, keep: usize) -> Vec<P
     pieces.into_iter().zip(kept).filter_map(|(piece, kept)| kept.then_some(piece)).collect()
 }
 
-/// The characters, then the substrings with the most text in them (count × length).
-///
-/// Substrings grow by a character at a time from those that occur at least twice. One that always
-/// continues in the same way is left to its continuation.
-fn seeds(corpus: &Corpus, characters: &[(char, u64)], longest: usize, limit: usize) -> Vec<Piece> {
-    struct Found {
-        count: u64,
-        first: usize,
-        length: usize,
-        continued: bool,
-    }
-    // Where substrings of the current length begin: place, end of the word, word, substring.
-    let mut active: Vec<(usize, usize, u32, u32)> = Vec::with_capacity(corpus.text.len());
-    let mut start = 0;
-    for (word, end) in corpus.ends.iter().enumerate() {
-        active.extend((start..*end).map(|at| (at, *end, word as u32, corpus.text[at])));
-        start = *end;
-    }
-    let mut candidates: Vec<(u64, usize, usize)> = Vec::new();
-    let mut parents: Vec<Found> = characters
-        .iter()
-        .map(|(_, n)| Found { count: *n, first: 0, length: 1, continued: true })
-        .collect();
-    for length in 2..=longest {
-        let mut ids: HashMap<u64, u32, BuildHasherDefault<Mix>> = HashMap::default();
-        let mut found: Vec<Found> = Vec::new();
-        let mut parent_of: Vec<u32> = Vec::new();
-        active.retain_mut(|(at, end, word, id)| {
-            if *at + length > *end {
-                return false;
-            }
-            let key = u64::from(*id) << 32 | u64::from(corpus.text[*at + length - 1]);
-            let new = *ids.entry(key).or_insert_with(|| {
-                found.push(Found { count: 0, first: *at, length, continued: false });
-                parent_of.push(*id);
-                found.len() as u32 - 1
-            });
-            found[new as usize].count += corpus.counts[*word as usize];
-            *id = new;
-            true
-        });
-        active.retain(|(.., id)| found[*id as usize].count > 1);
-        for (child, parent) in found.iter().zip(parent_of) {
-            let parent = &mut parents[parent as usize];
-            parent.continued |= child.count == parent.count;
-        }
-        let done = std::mem::replace(&mut parents, found);
-        candidates.extend(
-            done.iter()
-                .filter(|f| f.count > 1 && !f.continued)
-                .map(|f| (f.count * f.length as u64, f.first, f.length)),
-        );
-        if active.is_empty() {
-            break;
-        }
-    }
-    candidates.extend(
-        parents
-            .iter()
-            .filter(|f| f.count > 1 && !f.continued && f.length > 1)
-            .map(|f| (f.count * f.length as u64, f.first, f.length)),
-    );
-    candidates.sort_unstable_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    candidates.truncate(limit);
-
-    let singles = characters.iter().enumerate().map(|(i, (_, n))| (vec![i as u32], *n));
-    let longer = candidates
-        .iter()
-        .map(|(mass, first, length)| (corpus.text[*first..first + length].to_vec(), *mass));
-    let weighed: Vec<(Vec<u32>, u64)> = singles.chain(longer).collect();
-    let sum = weighed.iter().map(|(_, mass)| *mass as f64).sum::<f64>().ln();
-    weighed
-        .into_iter()
-        .map(|(chars, mass)| Piece { chars, score: (mass.max(1) as f64).ln() - sum })
-        .collect()
-}
-
-/// Pieces by their characters.
-struct Trie {
-    next: HashMap<u64, u32, BuildHasherDefault<Mix>>,
-    // The piece that ends at each node.
-    ends: Vec<u32>,
-}
-
-impl Trie {
-    fn new(pieces: &[Piece], alphabet: usize) -> Self {
-        // Nodes of the single characters are their places in the alphabet.
-        let mut trie = Self { next: HashMap::default(), ends: vec![NONE; alphabet] };
-        for (id, piece) in pieces.iter().enumerate() {
-            let mut node = piece.chars[0];
-            for c in &piece.chars[1..] {
-                let ends = &mut trie.ends;
-                node =
-                    *trie.next.entry(u64::from(node) << 32 | u64::from(*c)).or_insert_with(|| {
-                        ends.push(NONE);
-                        ends.len() as u32 - 1
-                    });
-            }
-            trie.ends[node as usize] = id as u32;
-        }
-        trie
-    }
-
-    /// All pieces in a word as (start, end, piece), by start, then by end.
-    fn arcs(&self, word: &[u32], usable: impl Fn(u32) -> bool) -> Vec<(usize, usize, u32)> {
-        let mut arcs = Vec::with_capacity(word.len() * 4);
-        for start in 0..word.len() {
-            let mut node = word[start];
-            let mut end = start + 1;
-            loop {
-                let id = self.ends[node as usize];
-                if id != NONE && usable(id) {
-                    arcs.push((start, end, id));
-                }
-                let Some(c) = word.get(end) else { break };
-                match self.next.get(&(u64::from(node) << 32 | u64::from(*c))) {
-                    Some(next) => node = *next,
-                    None => break,
-                }
-                end += 1;
-            }
-        }
-        arcs
-    }
-
-    /// The likeliest segmentation without a piece, and its log-probability; characters see to it
-    /// that there is one.
-    fn segment(&self, word: &[u32], pieces: &[Piece], without: u32) -> (Vec<u32>, f64) {
-        let mut best: Vec<(f64, usize, u32)> = vec![(f64::NEG_INFINITY, 0, NONE); word.len() + 1];
-        best[0].0 = 0.0;
-        let usable = |id: u32| id != without && pieces[id as usize].score.is_finite();
-        for (start, end, id) in self.arcs(word, usable) {
-            let score = best[start].0 + pieces[id as usize].score;
-            if score > best[end].0 {
-                best[end] = (score, start, id);
-            }
-        }
-        let mut path = Vec::new();
-        let mut at = word.len();
-        while at > 0 && best[at].2 != NONE {
-            path.push(best[at].2);
-            at = best[at].1;
-        }
-        path.reverse();
-        (path, best[word.len()].0)
-    }
-}
-
-/// Mixes the bits of one number; the keys are our own, so nobody can make them collide.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let x = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = x ^ x >> 32;
-    }
-}
-
 /// The derivative of ln Γ, by recurrence and its asymptotic series.
 fn digamma(mut x: f64) -> f64 {
     let mut result = 0.0;
@@ -395,66 +231,4 @@ fn digamma(mut x: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::token::sample;
-
-    fn words(of: &[(&str, u64)]) -> Vec<(String, u64)> {
-        let mut words: Vec<(String, u64)> = of.iter().map(|(w, n)| (w.to_string(), *n)).collect();
-        words.sort();
-        words
-    }
-
-    #[test]
-    fn digamma_has_its_known_values() {
-        const EULER: f64 = 0.577_215_664_901_532_9;
-        assert!((digamma(1.0) + EULER).abs() < 1e-7);
-        assert!((digamma(0.5) + EULER + 2.0 * 2f64.ln()).abs() < 1e-7);
-    }
-
-    #[test]
-    fn expectations_are_those_of_all_segmentations() {
-        // Of `ab`, with p(a) = 0.5, p(b) = 0.25, p(ab) = 0.25: one of two words is a + b.
-        let words = words(&[("ab", 6)]);
-        let characters = [('a', 6), ('b', 6)];
-        let corpus = Corpus::new(&words, &characters);
-        let piece = |chars: &[u32], p: f64| Piece { chars: chars.to_vec(), score: p.ln() };
-        let pieces = [piece(&[0], 0.5), piece(&[1], 0.25), piece(&[0, 1], 0.25)];
-        let trie = Trie::new(&pieces, 2);
-        let expected = corpus.expect(&trie, &pieces);
-        let split = 6.0 * 0.125 / (0.125 + 0.25);
-        for (found, right) in expected.iter().zip([split, split, 6.0 - split]) {
-            assert!((found - right).abs() < 1e-12, "{expected:?}");
-        }
-        assert_eq!(trie.segment(&[0, 1], &pieces, NONE).0, [2]);
-        assert_eq!(trie.segment(&[0, 1], &pieces, 2).0, [0, 1]);
-    }
-
-    #[test]
-    fn seeds_are_the_repeated_substrings() {
-        let words = words(&[("▁bana", 1), ("▁banana", 1)]);
-        let characters = sample::characters(&words);
-        let corpus = Corpus::new(&words, &characters);
-        let found = seeds(&corpus, &characters, 16, 100);
-        let spelled: Vec<String> = found
-            .iter()
-            .map(|piece| piece.chars.iter().map(|c| characters[*c as usize].0).collect())
-            .collect();
-        let longer: Vec<&str> =
-            spelled.iter().filter(|s| s.chars().count() > 1).map(String::as_str).collect();
-        // By count × length: 2 × 5, 3 × 3, 2 × 4, 3 × 2; `▁ban` always goes on to `▁bana`.
-        assert_eq!(longer, ["▁bana", "ana", "bana", "na"]);
-    }
-
-    #[test]
-    fn frequent_words_become_pieces_and_characters_stay() {
-        let words = words(&[("▁fjall", 50), ("▁fjara", 40), ("▁dalur", 60), ("▁x", 1)]);
-        let characters = sample::characters(&words);
-        let pieces = learn(&words, &characters, characters.len() + 3, 16);
-        let spelled: Vec<&str> = pieces.iter().map(|(piece, _)| piece.as_str()).collect();
-        assert_eq!(pieces.len(), characters.len() + 3);
-        assert!(spelled.contains(&"▁dalur") && spelled.contains(&"x"), "{spelled:?}");
-        assert!(pieces.windows(2).all(|w| w[0].1 >= w[1].1));
-        assert!(pieces.iter().all(|(_, score)| score.is_finite() && *score < 0.0));
-    }
-}
+mod tests;
