@@ -1,3 +1,22 @@
-//! SQL: session, functions, queries, table functions, the runner. The only place that knows DataFusion.
+//! SQL: sessions over tables and files, kernels as functions, query files and their runs.
 //!
-//! No tokenizer and no model; those are registered from outside.
+//! The only place that names DataFusion; what it gives out is Arrow and hexapla's own types.
+
+mod adapt;
+mod failure;
+mod files;
+pub mod functions;
+mod merge;
+mod provider;
+mod session;
+mod table_function;
+
+pub use adapt::usage;
+pub use functions::FUNCTIONS;
+pub use session::{Session, SessionOptions};
+pub use table_function::TableFunction;
+
+/// All table functions, in the order of the listing.
+pub fn table_functions() -> impl Iterator<Item = &'static TableFunction> {
+    table_function::TABLE_FUNCTIONS.iter().copied()
+}

@@ -1,0 +1,263 @@
+//! DataFusion's errors in hexapla's words: one line that names the thing and the valid choices.
+//!
+//! Nothing else words an error about SQL; kernels and table functions return hexapla's own errors,
+//! which pass through here unchanged.
+
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::error::{Error, Kind, nearest};
+
+/// The names that an error may have to offer.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Names {
+    /// Tables as a query writes them.
+    pub tables: Vec<String>,
+    /// Functions of all kinds.
+    pub functions: Vec<String>,
+    /// Table functions.
+    pub table_functions: Vec<String>,
+}
+
+/// Marks the two halves of an error that DataFusion is going to wrap into other text.
+const MARK: char = '\u{1f}';
+
+/// An error about the arguments of a function, which the planner keeps as text only.
+pub(crate) fn coercion(error: Error) -> DataFusionError {
+    let hint = error.hint().unwrap_or_default();
+    DataFusionError::Plan(format!("{MARK}{error}{MARK}{hint}{MARK}"))
+}
+
+/// Our error as DataFusion's, to be found again by [`convert`].
+pub(crate) fn wrap(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The error in our words.
+pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
+    match error {
+        DataFusionError::External(inner) => external(inner, names),
+        DataFusionError::ArrowError(inner, _) => arrow(*inner, names),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            convert(*inner, names)
+        }
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => convert(first, names),
+            None => Error::internal("an empty collection of errors"),
+        },
+        DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
+            Ok(inner) => convert(inner, names),
+            Err(shared) => match shared.find_root() {
+                DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+                    Some(ours) => copy(ours),
+                    None => Error::usage(tidy(&inner.to_string())),
+                },
+                root => message(&root.to_string(), names),
+            },
+        },
+        DataFusionError::SchemaError(inner, _) => schema(*inner),
+        DataFusionError::SQL(inner, _) => parser(&inner),
+        DataFusionError::IoError(e) => Error::io("while running the query", e),
+        DataFusionError::ObjectStore(e) => Error::io("while reading", tidy(&e.to_string())),
+        DataFusionError::ParquetError(e) => {
+            Error::input("a Parquet file of the query", tidy(&e.to_string()))
+        }
+        DataFusionError::ResourcesExhausted(text) => exhausted(&text),
+        DataFusionError::Internal(text) => {
+            let line = text.lines().next().unwrap_or_default().to_string();
+            if line.contains(MARK) { message(&line, names) } else { Error::internal(line) }
+        }
+        DataFusionError::ExecutionJoin(e) => Error::internal(format!("a task failed: {e}")),
+        other => message(&other.to_string(), names),
+    }
+}
+
+fn external(inner: Box<dyn std::error::Error + Send + Sync>, names: &Names) -> Error {
+    match inner.downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(inner) => match inner.downcast::<DataFusionError>() {
+            Ok(inner) => convert(*inner, names),
+            Err(inner) => match inner.downcast::<ArrowError>() {
+                Ok(inner) => arrow(*inner, names),
+                Err(inner) => Error::usage(tidy(&inner.to_string())),
+            },
+        },
+    }
+}
+
+fn arrow(error: ArrowError, names: &Names) -> Error {
+    match error {
+        ArrowError::ExternalError(inner) => external(inner, names),
+        ArrowError::DivideByZero => {
+            Error::usage("division by zero").hint_with("write `a / nullif(b, 0)`")
+        }
+        ArrowError::CsvError(text) => Error::input("a CSV file of the query", text),
+        ArrowError::JsonError(text) => Error::input("a JSON file of the query", text),
+        ArrowError::ParquetError(text) => Error::input("a Parquet file of the query", text),
+        ArrowError::IoError(text, _) => Error::io("while running the query", text),
+        ArrowError::CastError(text) | ArrowError::ComputeError(text) => Error::usage(tidy(&text)),
+        ArrowError::InvalidArgumentError(text) => Error::usage(tidy(&text)),
+        other => Error::usage(tidy(&other.to_string())),
+    }
+}
+
+/// Errors are not cloned elsewhere; a shared one is told again with its hint.
+fn copy(error: &Error) -> Error {
+    let copied = match error.kind() {
+        Kind::Internal => Error::internal(error.to_string()),
+        Kind::Usage | Kind::Input | Kind::Io => Error::usage(error.to_string()),
+    };
+    match error.hint() {
+        Some(hint) => copied.hint_with(hint),
+        None => copied,
+    }
+}
+
+fn schema(error: SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let mut valid: Vec<String> = Vec::new();
+            let ours = valid_fields
+                .iter()
+                .filter(|c| field.relation.is_none() || c.relation == field.relation);
+            for name in ours.map(|c| c.name.clone()) {
+                if !valid.contains(&name) {
+                    valid.push(name);
+                }
+            }
+            let error = unknown("column", field.name(), &valid);
+            match valid.iter().find(|v| v.eq_ignore_ascii_case(field.name())) {
+                // Unquoted names are lower-cased, as in PostgreSQL.
+                Some(v) => error.hint_with(format!("quote it to keep its capitals: \"{v}\"")),
+                None => error,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            Error::usage(format!("column `{}` is in more than one table", field.name()))
+                .hint_with("put the table's name in front of it: `table.column`")
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::usage(format!("column `{name}` is there twice"))
+                .hint_with("give one of them another name with AS")
+        }
+    }
+}
+
+fn unknown(what: &str, name: &str, valid: &[String]) -> Error {
+    Error::unknown(what, name, valid.iter().map(String::as_str))
+}
+
+fn parser(error: &ParserError) -> Error {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => "expressions are nested too deeply",
+    };
+    let text = text.replace("Line: ", "line ").replace("Column: ", "column ");
+    let text = text.replace("Expected: ", "expected ").replace("found: ", "found ");
+    Error::usage(format!("SQL: {}", lower(&text)))
+}
+
+fn exhausted(text: &str) -> Error {
+    let text = text.split(" with ").next().unwrap_or(text);
+    Error::usage(format!("the memory limit is too small for this query: {}", tidy(text)))
+        .hint_with("raise --memory-limit, or read fewer columns at once")
+}
+
+/// The error for a message that DataFusion gives as text.
+fn message(text: &str, names: &Names) -> Error {
+    if let Some((said, rest)) = text.split_once(MARK).and_then(|(_, t)| t.split_once(MARK)) {
+        let error = Error::usage(said);
+        return match rest.split(MARK).next() {
+            Some(hint) if !hint.is_empty() => error.hint_with(hint),
+            _ => error,
+        };
+    }
+    if let Some(name) = between(text, "table function '", "' not found") {
+        return unknown("table function", name, &names.table_functions);
+    }
+    if let Some(name) = between(text, "table '", "' not found") {
+        let name = name.trim_start_matches("hexapla.");
+        let name = name.strip_prefix("main.").unwrap_or(name);
+        return unknown("table", name, &names.tables);
+    }
+    if let Some(name) = between(text, "Invalid function '", "'") {
+        return unknown_function(name, names);
+    }
+    if let Some(field) = between(text, "Field ", " not found in struct") {
+        return Error::usage(format!("unknown field `{}` of a struct", field.trim_matches('\'')));
+    }
+    if text.contains("Resources exhausted: ") {
+        return exhausted(text);
+    }
+    let text = text.split(". You might need to add explicit type casts").next().unwrap_or(text);
+    let text = text.replace(
+        "No function matches the given name and argument types ",
+        "no function takes arguments like ",
+    );
+    Error::usage(tidy(&text))
+}
+
+fn unknown_function(name: &str, names: &Names) -> Error {
+    if name == "pick" {
+        return Error::usage("`pick` reads a parameter: its first argument must be `$name`")
+            .hint_with("write `pick($min_confidence, source, lang)` in a query file");
+    }
+    if names.table_functions.iter().any(|f| f == name) {
+        return Error::usage(format!("`{name}` is a table function"))
+            .hint_with(format!("write it where a table stands: `FROM {name}(…)`"));
+    }
+    // There are hundreds, so the listing is named in place of its content.
+    let error = Error::usage(format!("unknown function `{name}`"));
+    let valid: Vec<&str> = names.functions.iter().map(String::as_str).collect();
+    match nearest(name, &valid) {
+        Some(near) => error
+            .hint_with(format!("did you mean `{near}`? `hexapla functions` lists what there is")),
+        None => error.hint_with("`hexapla functions` lists what there is"),
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let start = text.find(before)? + before.len();
+    let end = text[start..].find(after)? + start;
+    Some(&text[start..end])
+}
+
+/// A message without the names of DataFusion's error classes, in lower case, with no final stop.
+fn tidy(text: &str) -> String {
+    const NOISE: &[&str] = &[
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Arrow error: ",
+        "Parquet error: ",
+        "Schema error: ",
+        "SQL error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Parser error: ",
+        "Invalid argument error: ",
+        "Invalid or Unsupported Configuration: ",
+        "Resources exhausted: ",
+        "type_coercion caused by ",
+    ];
+    let mut text = text.trim().to_string();
+    for noise in NOISE {
+        text = text.replace(noise, "");
+    }
+    let text = text.replace("This feature is not implemented: ", "not supported: ");
+    lower(text.trim_end_matches('.'))
+}
+
+/// The first letter in lower case, unless the word is an abbreviation.
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), text.chars().nth(1)) {
+        (Some(a), Some(b)) if a.is_uppercase() && b.is_uppercase() => text.into(),
+        (Some(a), _) => a.to_lowercase().chain(chars).collect(),
+        (None, _) => String::new(),
+    }
+}

@@ -1,0 +1,382 @@
+//! A session: tables, functions and limits, and the queries that run under them.
+//!
+//! The facade is synchronous and speaks Arrow; DataFusion and its runtime stay inside. A session
+//! only reads: statements that would define or change anything are refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::config::Dialect;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use futures::StreamExt;
+
+use super::adapt::{constant_function, scalar_function};
+use super::failure::{self, Names};
+use super::merge::{self, MergeJoins};
+use super::provider::StoredTable;
+use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
+use super::{files, functions};
+use crate::error::{Error, Result};
+use crate::function::{Kernel, Signature};
+use crate::store::table::Table;
+
+const CATALOG: &str = "hexapla";
+const SCHEMA: &str = "main";
+
+/// Rows per batch: a thousand web pages are some megabytes.
+const BATCH_ROWS: usize = 1024;
+
+/// What a session may use.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Bytes that queries may hold; beyond it they spill or fail. `None`: no limit.
+    pub memory_limit: Option<usize>,
+    /// Threads; `None` for as many as there are processors.
+    pub threads: Option<usize>,
+    /// Where spilled data goes; `None` for the system's temporary folder.
+    pub temp: Option<PathBuf>,
+}
+
+/// The session's number of threads, which plans of one partition do not show.
+pub(crate) struct Threads(pub usize);
+
+/// Tables, functions and limits.
+pub struct Session {
+    runtime: Arc<tokio::runtime::Runtime>,
+    environment: Arc<RuntimeEnv>,
+    context: SessionContext,
+    threads: usize,
+    partitions: usize,
+    sort_reservation: usize,
+    kernels: Vec<Arc<dyn Kernel>>,
+    tables: BTreeMap<String, Arc<dyn TableProvider>>,
+}
+
+impl Session {
+    /// A session with the functions of the registry and no tables. Its plans use all threads, so
+    /// the order of rows is a query's own affair (`ORDER BY`).
+    pub fn new(options: SessionOptions) -> Result<Self> {
+        let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = options.threads.unwrap_or_else(available).max(1);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            // Deep expressions are walked recursively.
+            .thread_stack_size(8 << 20)
+            .thread_name("sql")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::io("starting threads", e))?;
+        let mut environment = RuntimeEnvBuilder::new().with_max_temp_directory_size(u64::MAX);
+        if let Some(limit) = options.memory_limit {
+            environment = environment.with_memory_pool(Arc::new(FairSpillPool::new(limit)));
+        }
+        if let Some(temp) = &options.temp {
+            std::fs::create_dir_all(temp).map_err(|e| Error::io(temp, e))?;
+            environment = environment.with_temp_file_path(temp);
+        }
+        let environment =
+            environment.build_arc().map_err(|e| failure::convert(e, &Names::default()))?;
+        // A sort keeps this much aside for merging what it spilled.
+        let sort_reservation = options.memory_limit.map_or(10 << 20, |l| (l / 16).min(10 << 20));
+        let mut session = Self {
+            runtime: Arc::new(runtime),
+            context: SessionContext::new(),
+            environment,
+            threads,
+            partitions: threads,
+            sort_reservation,
+            kernels: Vec::new(),
+            tables: BTreeMap::new(),
+        };
+        session.rebuild()?;
+        Ok(session)
+    }
+
+    /// The same session with plans of one partition: its rows come in an order that is a function
+    /// of the query and the tables alone. `replace` puts other tables under some names.
+    pub fn serial<'t>(
+        &self,
+        replace: impl IntoIterator<Item = (&'t str, Table)>,
+    ) -> Result<Session> {
+        let mut session = Self {
+            runtime: self.runtime.clone(),
+            environment: self.environment.clone(),
+            context: SessionContext::new(),
+            threads: self.threads,
+            partitions: 1,
+            sort_reservation: self.sort_reservation,
+            kernels: self.kernels.clone(),
+            tables: self.tables.clone(),
+        };
+        for (name, table) in replace {
+            session.tables.insert(name.into(), Arc::new(StoredTable::new(table)?));
+        }
+        session.rebuild()?;
+        Ok(session)
+    }
+
+    /// Adds a function; one of the same name is replaced.
+    pub fn add_kernel(&mut self, kernel: Arc<dyn Kernel>) {
+        self.kernels.retain(|k| k.signature().name != kernel.signature().name);
+        self.context.register_udf(scalar_function(kernel.clone()));
+        self.kernels.push(kernel);
+    }
+
+    /// Adds a table of the store; `mix.main` becomes table `main` of schema `mix`.
+    pub fn add_table(&mut self, name: &str, table: Table) -> Result<()> {
+        let provider = StoredTable::new(table).map_err(|e| e.within(format!("table `{name}`")))?;
+        self.add(name, Arc::new(provider))
+    }
+
+    /// Adds a Parquet, JSON lines, CSV or TSV file (also `.gz`, `.zst`), a glob of them, or a
+    /// folder that holds a table.
+    pub fn add_file(&mut self, name: &str, path: &Path) -> Result<()> {
+        let state = self.context.state();
+        let path = path.to_string_lossy();
+        let provider = self.runtime.block_on(files::open(&path, None, &state))?;
+        self.add(name, provider)
+    }
+
+    /// The names of the tables, sorted.
+    pub fn tables(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
+    }
+
+    /// The columns of a table.
+    pub fn table_schema(&self, name: &str) -> Result<SchemaRef> {
+        let names = self.tables.keys().map(String::as_str);
+        let table = self.tables.get(name).ok_or_else(|| Error::unknown("table", name, names))?;
+        Ok(table.schema())
+    }
+
+    /// The table of the store behind a name, if it is one.
+    pub fn stored(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)?.downcast_ref::<StoredTable>().map(StoredTable::table)
+    }
+
+    /// The scalar functions of hexapla in this session: the registry's, then those added.
+    pub fn signatures(&self) -> Vec<&Signature> {
+        let registry = functions::all().map(|f| &f.signature);
+        registry.chain(self.kernels.iter().map(|k| k.signature())).collect()
+    }
+
+    /// The functions added to this session.
+    pub fn kernels(&self) -> &[Arc<dyn Kernel>] {
+        &self.kernels
+    }
+
+    /// All rows of a query; one empty batch when there are none, so that there is a schema.
+    ///
+    /// ```
+    /// use hexapla::sql::{Session, SessionOptions};
+    /// let session = Session::new(SessionOptions::default())?;
+    /// let batches = session.query("SELECT char_length('Þingvellir') AS n")?;
+    /// assert_eq!(batches[0].num_rows(), 1);
+    /// # Ok::<(), hexapla::error::Error>(())
+    /// ```
+    pub fn query(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        let schema = self.stream(sql, &mut |batch| {
+            batches.push(batch);
+            Ok(())
+        })?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+
+    /// Hands the rows of a query to `each` as they come and returns their schema.
+    pub fn stream(
+        &self,
+        sql: &str,
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<SchemaRef> {
+        let mut stream = self.start(sql)?;
+        let schema = stream.schema();
+        loop {
+            // The callback runs outside of the runtime and may use the session itself.
+            match self.runtime.block_on(stream.next()) {
+                None => return Ok(schema),
+                Some(Ok(batch)) if batch.num_rows() == 0 => {}
+                Some(Ok(batch)) => each(batch)?,
+                Some(Err(e)) => return Err(self.failed(e)),
+            }
+        }
+    }
+
+    /// The columns that a query gives, without running it.
+    pub fn schema(&self, sql: &str) -> Result<SchemaRef> {
+        let plan = self.logical(sql)?;
+        Ok(Arc::new(plan.schema().as_arrow().clone()))
+    }
+
+    /// The physical plan of a query, one operator a line.
+    pub fn plan(&self, sql: &str) -> Result<String> {
+        Ok(displayable(self.physical(sql)?.as_ref()).indent(false).to_string())
+    }
+
+    fn add(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        self.tables.insert(name.into(), provider.clone());
+        self.register(name, provider)
+    }
+
+    /// A context with this session's settings, functions and tables.
+    fn rebuild(&mut self) -> Result<()> {
+        let mut config = SessionConfig::new()
+            .with_batch_size(BATCH_ROWS)
+            .with_target_partitions(self.partitions)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_information_schema(true)
+            .with_extension(Arc::new(Threads(self.threads)));
+        let options = config.options_mut();
+        // With it, a filter and two fields of a struct function evaluate the function three times.
+        options.optimizer.enable_leaf_expression_pushdown = false;
+        options.execution.sort_spill_reservation_bytes = self.sort_reservation;
+        let mut rules = PhysicalOptimizer::new().rules;
+        let place = rules.iter().position(|r| r.name() == merge::BEFORE).ok_or_else(|| {
+            Error::internal(format!("DataFusion has no rule `{}` any more", merge::BEFORE))
+        })?;
+        rules.insert(place, Arc::new(MergeJoins));
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(self.environment.clone())
+            .with_default_features()
+            .with_physical_optimizer_rules(rules)
+            .build();
+        self.context = SessionContext::new_with_state(state);
+        for function in functions::all() {
+            self.context.register_udf(constant_function(function));
+        }
+        for kernel in &self.kernels {
+            self.context.register_udf(scalar_function(kernel.clone()));
+        }
+        for function in TABLE_FUNCTIONS {
+            self.context.register_udtf(function.name, Arc::new(Planned(function)));
+        }
+        for (name, provider) in self.tables.clone() {
+            self.register(&name, provider)?;
+        }
+        Ok(())
+    }
+
+    fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        let reference = parse_name(name).resolve(CATALOG, SCHEMA);
+        let catalog = match self.context.catalog(CATALOG) {
+            Some(catalog) => catalog,
+            None => {
+                let catalog: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+                self.context.register_catalog(CATALOG, catalog.clone());
+                catalog
+            }
+        };
+        let schema = match catalog.schema(&reference.schema) {
+            Some(schema) => schema,
+            None => {
+                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                let added = catalog.register_schema(&reference.schema, schema.clone());
+                added.map_err(|e| self.failed(e))?;
+                schema
+            }
+        };
+        if schema.table_exist(&reference.table) {
+            schema.deregister_table(&reference.table).map_err(|e| self.failed(e))?;
+        }
+        let added = schema.register_table(reference.table.to_string(), provider);
+        added.map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
+    /// The plan of a query before optimization, with the files it names opened.
+    pub(crate) fn logical(&self, sql: &str) -> Result<LogicalPlan> {
+        let state = self.context.state();
+        self.runtime.block_on(async {
+            let statement =
+                state.sql_to_statement(sql, &Dialect::Generic).map_err(|e| self.failed(e))?;
+            let references =
+                state.resolve_table_references(&statement).map_err(|e| self.failed(e))?;
+            for reference in references {
+                let name = reference.table().to_string();
+                let known = self.context.table_exist(reference.clone()).unwrap_or(true);
+                if !known && reference.schema().is_none() && files::is_path(&name) {
+                    let provider = files::open(&name, None, &state).await?;
+                    self.register(&name, provider)?;
+                } else if reference.schema().is_none() && !self.tables.contains_key(&name) {
+                    // A path that an earlier query opened: the file may have changed.
+                    if files::is_path(&name) && known {
+                        let provider = files::open(&name, None, &state).await?;
+                        self.register(&name, provider)?;
+                    }
+                }
+            }
+            let plan = state.statement_to_plan(statement).await.map_err(|e| self.failed(e))?;
+            SQLOptions::new()
+                .with_allow_ddl(false)
+                .with_allow_dml(false)
+                .with_allow_statements(false)
+                .verify_plan(&plan)
+                .map_err(|e| self.failed(e))?;
+            Ok(plan)
+        })
+    }
+
+    fn physical(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
+        let logical = self.logical(sql)?;
+        let state = self.context.state();
+        let physical = self.runtime.block_on(state.create_physical_plan(&logical));
+        physical.map_err(|e| self.failed(e))
+    }
+
+    fn start(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        let plan = self.physical(sql)?;
+        let _inside = self.runtime.enter();
+        execute_stream(plan, self.context.task_ctx()).map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: datafusion::common::DataFusionError) -> Error {
+        let state = self.context.state();
+        let mut functions: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        functions.extend(state.aggregate_functions().keys().cloned());
+        functions.extend(state.window_functions().keys().cloned());
+        functions.sort();
+        functions.dedup();
+        let names = Names {
+            tables: self.tables(),
+            functions,
+            table_functions: TABLE_FUNCTIONS.iter().map(|f| f.name.to_string()).collect(),
+        };
+        failure::convert(error, &names)
+    }
+}
+
+/// The names of the tables in a state, as `Session::tables` gives them, sorted.
+pub(crate) fn table_names(state: &SessionState) -> Vec<String> {
+    let mut names = Vec::new();
+    let Some(catalog) = state.catalog_list().catalog(CATALOG) else { return names };
+    for schema_name in catalog.schema_names() {
+        let Some(schema) = catalog.schema(&schema_name) else { continue };
+        if schema_name == "information_schema" {
+            continue;
+        }
+        for table in schema.table_names().into_iter().filter(|t| !files::is_path(t)) {
+            match schema_name.as_str() {
+                SCHEMA => names.push(table),
+                schema => names.push(format!("{schema}.{table}")),
+            }
+        }
+    }
+    names.sort();
+    names
+}
