@@ -242,15 +242,41 @@ impl Encoder {
         let qkv = x.f_linear(&weight, Some(&shift))?;
         let qkv = qkv.f_view([b, l, 3, heads, width / heads])?.f_permute([2, 0, 3, 1, 4])?;
         let (q, k, v) = (qkv.f_select(0, 0)?, qkv.f_select(0, 1)?, qkv.f_select(0, 2)?);
-        let mut drop = 0.0;
-        if let Some(key) = noise.filter(|_| self.architecture.attention_dropout > 0.0) {
-            // The kernel draws from libtorch's own generator.
-            tch::manual_seed(id::keyed(place, key) as i64);
-            drop = self.architecture.attention_dropout;
-        }
-        let mixed =
-            Tensor::f_scaled_dot_product_attention(&q, &k, &v, bias, drop, false, None, false)?;
+        let mixed = self.mix([&q, &k, &v], bias, noise, place)?;
         Ok(mixed.f_transpose(1, 2)?.f_reshape([b, l, width])?)
+    }
+
+    /// softmax(q kᵀ / √d + bias) v, each [rows, heads, length, d].
+    fn mix(
+        &self,
+        [q, k, v]: [&Tensor; 3],
+        bias: Option<&Tensor>,
+        noise: Noise,
+        place: u64,
+    ) -> Result<Tensor> {
+        let share = self.architecture.attention_dropout;
+        let key = noise.filter(|_| share > 0.0).map(|key| id::keyed(place, key));
+        let cpu = self.device() == Device::Cpu;
+        // On a CPU the fused kernel does not multiply bfloat16 with the matrix unit: plain products
+        // are 2.5 to 4.5 times as fast at lengths from 32 to 512 (AMX). Nor does it drop weights.
+        if cpu && (self.compute == Kind::BFloat16 || key.is_some()) {
+            let scale = (q.size()[3] as f64).sqrt().recip();
+            let mut scores = q.f_mul_scalar(scale)?.f_matmul(&k.f_transpose(2, 3)?)?;
+            if let Some(bias) = bias {
+                scores = scores.f_add_(bias)?;
+            }
+            let mut weights = scores.f_softmax(-1, self.compute)?;
+            if let Some(key) = key {
+                weights = weights.f_mul(&ffi::dropout_factors(&weights, share, key)?)?;
+            }
+            return Ok(weights.f_matmul(v)?);
+        }
+        if let Some(key) = key {
+            // The kernel draws from the device's own generator.
+            tch::manual_seed(key as i64);
+        }
+        let drop = if key.is_some() { share } else { 0.0 };
+        Ok(Tensor::f_scaled_dot_product_attention(q, k, v, bias, drop, false, None, false)?)
     }
 
     fn dropout(&self, x: Tensor, noise: Noise, place: u64) -> Result<Tensor> {
@@ -410,6 +436,19 @@ pub(crate) mod tests {
         assert_eq!(difference(&at(1, Dtype::Fp32), &at(1, Dtype::Fp32)), 0.0);
         assert!(difference(&at(1, Dtype::Fp32), &at(2, Dtype::Fp32)) > 0.01);
         assert!(difference(&at(1, Dtype::Fp32), &at(1, Dtype::Bf16)) < 0.02);
+    }
+
+    #[test]
+    fn plain_products_are_the_fused_kernel() {
+        let mut shape = tiny(50);
+        // With a share this small no weight of so short a text is dropped, but the path is taken.
+        shape.attention_dropout = 1e-4;
+        shape.dropout = 0.0;
+        let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let text = work(&[0, 10, 11, 2, 0, 7, 2, 1], &[vec![4, 3]], 8, Unit::Document);
+        let fused = model.forward(&text, None).unwrap();
+        let plain = model.forward(&text, Some(1)).unwrap();
+        assert!(difference(&fused, &plain) < 1e-3);
     }
 
     #[test]
