@@ -17,6 +17,8 @@ pub mod data;
 #[cfg(feature = "train")]
 pub mod ffi;
 #[cfg(feature = "train")]
+pub mod fresh;
+#[cfg(feature = "train")]
 pub mod labelled;
 #[cfg(feature = "train")]
 pub mod layout;
