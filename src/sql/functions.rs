@@ -10,7 +10,7 @@ use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
 use crate::id;
 
 /// Every function without state, by family, in the order of the listing.
-pub const FUNCTIONS: &[&[&Function]] = &[OURS];
+pub const FUNCTIONS: &[&[&Function]] = &[OURS, crate::dedup::FUNCTIONS, crate::pair::FUNCTIONS];
 
 const OURS: &[&Function] = &[&UNIFORM];
 
