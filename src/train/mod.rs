@@ -11,6 +11,8 @@ pub mod config;
 #[cfg(feature = "train")]
 pub mod batch;
 #[cfg(feature = "train")]
+mod begin;
+#[cfg(feature = "train")]
 pub mod checkpoint;
 #[cfg(feature = "train")]
 pub mod data;
