@@ -7,10 +7,17 @@ use arrow::datatypes::DataType;
 
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
-use crate::id;
+use crate::{dedup, id, identify, measure, pair, text};
 
 /// Every function without state, by family, in the order of the listing.
-pub const FUNCTIONS: &[&[&Function]] = &[OURS, crate::dedup::FUNCTIONS, crate::pair::FUNCTIONS];
+pub const FUNCTIONS: &[&[&Function]] = &[
+    text::FUNCTIONS,
+    measure::FUNCTIONS,
+    identify::FUNCTIONS,
+    pair::FUNCTIONS,
+    dedup::FUNCTIONS,
+    OURS,
+];
 
 const OURS: &[&Function] = &[&UNIFORM];
 

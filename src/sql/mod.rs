@@ -9,7 +9,10 @@ pub mod functions;
 mod merge;
 mod provider;
 pub mod recipe;
+mod rowwise;
+pub mod runner;
 pub mod session;
+mod sink;
 mod table_function;
 
 pub use adapt::usage;
