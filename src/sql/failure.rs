@@ -190,6 +190,15 @@ fn message(text: &str, names: &Names) -> Error {
     if let Some(field) = between(text, "Field ", " not found in struct") {
         return Error::usage(format!("unknown field `{}` of a struct", field.trim_matches('\'')));
     }
+    for refused in ["DDL", "DML", "Statement"] {
+        if let Some((_, what)) = text.split_once(&format!("{refused} not supported: ")) {
+            return Error::usage(format!("a query only reads; `{what}` is refused"))
+                .hint_with("tables are made by query files and `hexapla run`");
+        }
+    }
+    if text.contains("only supports a single SQL statement") {
+        return Error::usage("one query at a time");
+    }
     if text.contains("Resources exhausted: ") {
         return exhausted(text);
     }
@@ -259,5 +268,112 @@ fn lower(text: &str) -> String {
         (Some(a), Some(b)) if a.is_uppercase() && b.is_uppercase() => text.into(),
         (Some(a), _) => a.to_lowercase().chain(chars).collect(),
         (None, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::table;
+    use crate::sql::{Session, SessionOptions};
+
+    fn session(dir: &std::path::Path) -> Session {
+        let mut session = Session::new(SessionOptions::default()).unwrap();
+        session.add_table("documents", table(&dir.join("a"), &[&[1, 5]])).unwrap();
+        session.add_table("mix.main", table(&dir.join("b"), &[&[5]])).unwrap();
+        session.add_table("mixed", table(&dir.join("c"), &[&[2]])).unwrap();
+        session
+    }
+
+    #[test]
+    fn errors_name_the_thing_and_the_choices() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        for (sql, message, hint) in [
+            (
+                "SELECT * FROM docments",
+                "unknown table `docments`; expected one of: documents, mix.main, mixed",
+                "did you mean `documents`?",
+            ),
+            (
+                "SELECT * FROM mix.mane",
+                "unknown table `mix.mane`; expected one of: documents, mix.main, mixed",
+                "did you mean `mix.main`?",
+            ),
+            (
+                "SELECT txt FROM documents",
+                "unknown column `txt`; expected one of: doc_id, text, lang",
+                "did you mean `text`?",
+            ),
+            (
+                "SELECT d.txt FROM documents d JOIN mixed m USING (doc_id)",
+                "unknown column `txt`; expected one of: doc_id, text, lang",
+                "did you mean `text`?",
+            ),
+            (
+                "SELECT unifrom(doc_id, 1) FROM documents",
+                "unknown function `unifrom`",
+                "did you mean `uniform`? `hexapla functions` lists what there is",
+            ),
+            (
+                "SELECT lang FROM documents d JOIN mixed m ON d.doc_id = m.doc_id",
+                "column `lang` is in more than one table",
+                "put the table's name in front of it: `table.column`",
+            ),
+            (
+                "SELECT manifest('documents')",
+                "`manifest` is a table function",
+                "write it where a table stands: `FROM manifest(…)`",
+            ),
+            (
+                "SELECT * FROM read('x.csv', {fromat: 'csv'})",
+                "read(): unknown option `fromat`; expected one of: format",
+                "did you mean `format`?",
+            ),
+            (
+                "SELECT * FROM manifest('docs')",
+                "manifest(): unknown table `docs`; expected one of: documents, mix.main, mixed",
+                "",
+            ),
+            (
+                "SELECT FROM WHERE",
+                "SQL: expected an expression, found WHERE at line 1, column 13",
+                "",
+            ),
+            ("SELECT 1; SELECT 2", "one query at a time", ""),
+        ] {
+            let error = session.query(sql).unwrap_err();
+            assert_eq!(error.to_string(), message, "{sql}");
+            assert_eq!(error.hint().unwrap_or_default(), hint, "{sql}");
+        }
+        let error = session.query("SELECT * FROM manifst('documents')").unwrap_err();
+        assert!(error.to_string().starts_with("unknown table function `manifst`; expected"));
+    }
+
+    #[test]
+    fn every_error_is_one_quiet_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        for sql in [
+            "SELECT round('a', 'b') FROM documents",
+            "SELECT doc_id / 0 FROM documents",
+            "SELECT CAST(text AS BIGINT) FROM documents",
+            "SELECT sum(text) FROM documents",
+            "SELECT lang, doc_id FROM documents GROUP BY lang",
+            "SELECT text['a'] FROM documents",
+            "SELECT * FROM documents WHERE text",
+            "SELECT $x FROM documents",
+            "SELECT pick(1, lang) FROM documents",
+            "SELECT word_count(doc_id) FROM documents",
+            "SELECT * FROM near_duplicates(1)",
+        ] {
+            let error = session.query(sql).unwrap_err();
+            let text = error.to_string();
+            for noise in ["Error", "error during", "DataFusion", "\n", "backtrace", "planning:"] {
+                assert!(!text.contains(noise), "{sql}: {text}");
+            }
+            assert!(!text.ends_with('.'), "{sql}: {text}");
+            let shouts = text.starts_with(char::is_uppercase) && !text.starts_with("SQL");
+            assert!(!shouts, "{sql}: {text}");
+        }
     }
 }

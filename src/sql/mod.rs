@@ -9,7 +9,10 @@ pub mod functions;
 mod merge;
 mod provider;
 pub mod recipe;
+mod rowwise;
+pub mod runner;
 pub mod session;
+mod sink;
 mod table_function;
 
 pub use adapt::usage;
@@ -17,6 +20,9 @@ pub use functions::FUNCTIONS;
 pub use recipe::tables_read;
 pub use session::{Session, SessionOptions};
 pub use table_function::TableFunction;
+
+#[cfg(test)]
+mod testing;
 
 /// All table functions, in the order of the listing.
 pub fn table_functions() -> impl Iterator<Item = &'static TableFunction> {

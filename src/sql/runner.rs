@@ -1,0 +1,546 @@
+//! Runs a query into a table: part by part where rows do not depend on each other, else as a whole.
+//!
+//! A row-wise query is keyed and completed per input part: what an earlier run finished is taken
+//! over, so a new input part costs itself and a kill loses the parts that were being written.
+//! Every plan runs in one partition; row-wise queries run several parts at once. The bytes of a
+//! table are therefore a function of its inputs, the query, its parameters and the seed alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch, is_not_null, is_null};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+
+use super::recipe::{self, ParamValue, Query};
+use super::rowwise;
+use super::session::{Session, calls};
+use super::sink::{Sink, written};
+use crate::error::{Error, Result};
+use crate::store::manifest::{MANIFEST, Manifest, Part};
+use crate::store::part;
+use crate::store::table::{Table, sweep};
+use crate::{id, schema};
+
+/// Parts of whole-table queries are closed at this many uncompressed bytes.
+const PART_BYTES: u64 = 1 << 30;
+
+/// The column that splits rows into kept and dropped.
+const REASON: &str = "reason";
+
+/// What to run, and where the result goes.
+#[derive(Debug)]
+pub struct RunSpec<'a> {
+    /// The query; its result is checked against the schema of its name if there is one.
+    pub query: &'a Query,
+    /// Values of all its parameters.
+    pub params: &'a BTreeMap<String, ParamValue>,
+    /// The project's seed.
+    pub seed: u64,
+    /// The folder of the table.
+    pub out_dir: PathBuf,
+    /// The folder for the rows with a reason.
+    pub dropped_dir: PathBuf,
+    /// How many parts are made at once.
+    pub threads: usize,
+    /// The manifest to complete: node, version, key, inputs, parameters and seed are there.
+    pub manifest: Manifest,
+}
+
+/// How a query is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// Part by part over this table.
+    RowWise(String),
+    /// As a whole.
+    Whole,
+}
+
+/// How a query with its parameters in place would be run.
+pub fn shape(session: &Session, sql: &str) -> Result<Shape> {
+    let input = row_wise_input(session, &session.logical(sql)?)?;
+    Ok(input.map_or(Shape::Whole, |(name, _)| Shape::RowWise(name)))
+}
+
+/// Runs a query into its table and returns the committed manifest. `progress` is told how many
+/// rows are done and of how many, where that is known; it may be called from several threads.
+pub fn run(
+    session: &Session,
+    spec: &RunSpec<'_>,
+    progress: &(dyn Fn(u64, Option<u64>) + Sync),
+) -> Result<Manifest> {
+    let name = spec.query.name.as_str();
+    let place = |e: Error| e.within(format!("query `{name}`"));
+    if spec.query.run.is_some() {
+        return Err(place(Error::usage("`-- run:` is not supported yet"))
+            .hint_with("write the command's result to Parquet and read it with `read('…')`"));
+    }
+    let sql = recipe::bind(&spec.query.sql, spec.params, spec.seed).map_err(place)?;
+    let plan = session.logical(&sql).map_err(place)?;
+    if let Some(function) = rowwise::unsteady(&plan).map_err(|e| session.failed(e))? {
+        return Err(place(Error::usage(format!("`{function}` gives another result each time")))
+            .hint_with("chance is a function of the row: `uniform(doc_id, $seed)`"));
+    }
+    let table = schema::table(name);
+    let columns = plan.schema().as_arrow().clone();
+    if let Some(table) = table {
+        table.check(&columns).map_err(place)?;
+    }
+    let schema = written(&columns, table);
+    let input = row_wise_input(session, &plan)?;
+    let total = input.as_ref().map(|(_, t)| t.manifest.parts.iter().map(|p| p.rows).sum());
+    let job = Job {
+        session,
+        spec,
+        part_key: part_key(session, &sql, &schema),
+        sql,
+        reason: reason_column(&columns).map_err(place)?,
+        schema,
+        done: AtomicU64::new(0),
+        total,
+        progress,
+    };
+    let outcomes = match input {
+        Some((name, table)) => job.row_wise(&name, table),
+        None => job.whole().map(|outcome| vec![outcome]),
+    };
+    job.commit(outcomes.map_err(place)?)
+}
+
+fn row_wise_input<'s>(
+    session: &'s Session,
+    plan: &LogicalPlan,
+) -> Result<Option<(String, &'s Table)>> {
+    let found = rowwise::row_wise(plan).map_err(|e| session.failed(e))?;
+    let name = found.and_then(|provider| session.name_of(&provider));
+    Ok(name.and_then(|name| session.stored(&name).map(|table| (name, table))))
+}
+
+/// What a part of the result depends on besides its input part.
+fn part_key(session: &Session, sql: &str, schema: &Schema) -> String {
+    let mut fields = vec![env!("CARGO_PKG_VERSION").to_string(), sql.into(), format!("{schema:?}")];
+    for (function, version) in session.functions_in(sql) {
+        fields.extend([function, version.to_string()]);
+    }
+    for kernel in session.kernels() {
+        let name = kernel.signature().name;
+        if calls(sql, name) {
+            fields.extend([name.to_string(), kernel.fingerprint().to_string()]);
+        }
+    }
+    format!("{:016x}", id::hash_fields(fields.iter().map(String::as_str)))
+}
+
+fn reason_column(schema: &Schema) -> Result<Option<usize>> {
+    let Some((i, field)) = schema.column_with_name(REASON) else { return Ok(None) };
+    match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => Ok(Some(i)),
+        other => {
+            Err(Error::usage(format!("column `{REASON}` must be text or null; it is {other}")))
+        }
+    }
+}
+
+struct Job<'a> {
+    session: &'a Session,
+    spec: &'a RunSpec<'a>,
+    sql: String,
+    part_key: String,
+    schema: SchemaRef,
+    reason: Option<usize>,
+    done: AtomicU64,
+    total: Option<u64>,
+    progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
+}
+
+/// What came of one plan.
+#[derive(Default)]
+struct Outcome {
+    rows_in: u64,
+    parts: Vec<Part>,
+    dropped_parts: Vec<Part>,
+    dropped: BTreeMap<String, u64>,
+}
+
+impl Job<'_> {
+    fn advance(&self, rows: u64) {
+        let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+        (self.progress)(done, self.total);
+    }
+
+    fn row_wise(&self, input: &str, table: &Table) -> Result<Vec<Outcome>> {
+        let parts: Vec<&Part> = table.runs().concat();
+        let done: Vec<Mutex<Option<Result<Outcome>>>> =
+            parts.iter().map(|_| Mutex::new(None)).collect();
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let work = || {
+            while !failed.load(Ordering::Relaxed) {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(part) = parts.get(i) else { break };
+                let outcome = self.one_part(input, table, part);
+                failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                *done[i].lock().unwrap_or_else(|e| e.into_inner()) = Some(outcome);
+            }
+        };
+        std::thread::scope(|scope| -> Result<()> {
+            for _ in 1..self.spec.threads.min(parts.len()) {
+                std::thread::Builder::new()
+                    .name("part".into())
+                    .stack_size(8 << 20)
+                    .spawn_scoped(scope, work)
+                    .map_err(|e| Error::io("starting a thread", e))?;
+            }
+            work();
+            Ok(())
+        })?;
+        let mut outcomes = Vec::new();
+        for slot in done {
+            match slot.into_inner().unwrap_or_else(|e| e.into_inner()) {
+                Some(Ok(outcome)) => outcomes.push(outcome),
+                Some(Err(error)) => return Err(error),
+                // Not begun, because a part failed; that one's error follows.
+                None => {}
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn one_part(&self, input: &str, table: &Table, part: &Part) -> Result<Outcome> {
+        let key = format!("{} {}", self.part_key, part.xxh3);
+        if let Some(outcome) = self.finished(&key, part)? {
+            self.advance(part.rows);
+            return Ok(outcome);
+        }
+        let alone = Manifest { parts: vec![part.clone()], ..table.manifest.clone() };
+        let alone = Table { dir: table.dir.clone(), manifest: alone };
+        let session = self.session.serial([(input, alone)])?;
+        let outcome = self.stream(&session, u64::MAX, &|_| key.clone())?;
+        self.advance(part.rows);
+        Ok(Outcome { rows_in: part.rows, ..outcome })
+    }
+
+    /// What an earlier run made of this input part, if all of it is still there.
+    fn finished(&self, key: &str, input: &Part) -> Result<Option<Outcome>> {
+        let Some(part) = part::find(&self.spec.out_dir, "", key)? else { return Ok(None) };
+        let dropped = part.dropped.clone();
+        let mut dropped_parts = Vec::new();
+        if dropped.values().sum::<u64>() > 0 {
+            match part::find(&self.spec.dropped_dir, "", key)? {
+                Some(part) => dropped_parts.push(part),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Outcome { rows_in: input.rows, parts: vec![part], dropped_parts, dropped }))
+    }
+
+    fn whole(&self) -> Result<Outcome> {
+        let session = self.session.serial([])?;
+        let key = |n: usize| format!("{} {n}", self.spec.manifest.key);
+        self.stream(&session, PART_BYTES, &key)
+    }
+
+    /// A part without rows: a table has at least one part.
+    fn empty(&self, dir: &Path) -> Result<Vec<Part>> {
+        let sink =
+            Sink::new(dir, self.schema.clone(), u64::MAX, |_| format!("{} empty", self.part_key));
+        sink.finish(true, &BTreeMap::new())
+    }
+
+    fn sinks<'s>(&'s self, limit: u64, key: &'s dyn Fn(usize) -> String) -> (Sink<'s>, Sink<'s>) {
+        let sink = |dir: &Path| Sink::new(dir, self.schema.clone(), limit, key);
+        (sink(&self.spec.out_dir), sink(&self.spec.dropped_dir))
+    }
+
+    /// Runs the query in a session and writes its rows. The part of dropped rows is finished
+    /// before the part that counts them, so that the latter vouches for the former.
+    fn stream(
+        &self,
+        session: &Session,
+        limit: u64,
+        key: &dyn Fn(usize) -> String,
+    ) -> Result<Outcome> {
+        let (mut kept, mut gone) = self.sinks(limit, key);
+        let mut dropped = BTreeMap::new();
+        session.stream(&self.sql, &mut |batch| {
+            match self.reason {
+                None => kept.push(&batch)?,
+                Some(column) => {
+                    let reasons = batch.column(column);
+                    count(reasons, &mut dropped)?;
+                    kept.push(&select(&batch, &is_null(reasons)?)?)?;
+                    gone.push(&select(&batch, &is_not_null(reasons)?)?)?;
+                }
+            }
+            if self.total.is_none() {
+                self.advance(batch.num_rows() as u64);
+            }
+            Ok(())
+        })?;
+        let rows_in = kept.rows() + gone.rows();
+        let dropped_parts = gone.finish(false, &BTreeMap::new())?;
+        let parts = kept.finish(true, &dropped)?;
+        Ok(Outcome { rows_in, parts, dropped_parts, dropped })
+    }
+
+    fn commit(&self, outcomes: Vec<Outcome>) -> Result<Manifest> {
+        let (out_dir, dropped_dir) = (&self.spec.out_dir, &self.spec.dropped_dir);
+        let mut manifest = Manifest { parts: Vec::new(), ..self.spec.manifest.clone() };
+        let mut gone = Manifest { node: format!("{}_dropped", manifest.node), ..manifest.clone() };
+        for outcome in outcomes {
+            manifest.rows_in += outcome.rows_in;
+            for (reason, rows) in outcome.dropped {
+                *manifest.dropped.entry(reason).or_default() += rows;
+            }
+            manifest.parts.extend(outcome.parts);
+            gone.parts.extend(outcome.dropped_parts);
+        }
+        if manifest.parts.is_empty() {
+            manifest.parts = self.empty(out_dir)?;
+        }
+        manifest.rows_out = manifest.parts.iter().map(|p| p.rows).sum();
+        // The table's own manifest comes last: it is what says that the node is done.
+        if self.reason.is_some() {
+            if gone.parts.is_empty() {
+                gone.parts = self.empty(dropped_dir)?;
+            }
+            gone.rows_out = gone.parts.iter().map(|p| p.rows).sum();
+            gone.rows_in = manifest.rows_in;
+            gone.commit(dropped_dir)?;
+            manifest.commit(out_dir)?;
+            sweep(dropped_dir, &gone)?;
+        } else {
+            manifest.commit(out_dir)?;
+            // An earlier version of the query had reasons.
+            match fs::remove_file(dropped_dir.join(MANIFEST)) {
+                Ok(()) => sweep(dropped_dir, &Manifest::default())?,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io(dropped_dir, e)),
+            }
+        }
+        sweep(out_dir, &manifest)?;
+        Ok(manifest)
+    }
+}
+
+fn select(batch: &RecordBatch, rows: &BooleanArray) -> Result<RecordBatch> {
+    Ok(filter_record_batch(batch, rows)?)
+}
+
+fn count(reasons: &ArrayRef, dropped: &mut BTreeMap<String, u64>) -> Result<()> {
+    if reasons.null_count() == reasons.len() {
+        return Ok(());
+    }
+    let reasons = cast(reasons, &DataType::Utf8View)?;
+    for reason in reasons.as_string_view().iter().flatten() {
+        match dropped.get_mut(reason) {
+            Some(rows) => *rows += 1,
+            None => drop(dropped.insert(reason.into(), 1)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recipe::Origin;
+    use super::super::testing::{numbers, table};
+    use super::*;
+    use crate::sql::SessionOptions;
+
+    struct Place {
+        dir: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self { dir: tempfile::tempdir().unwrap() }
+        }
+
+        fn session(&self, threads: usize, parts: &[&[u64]]) -> Session {
+            let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+            let mut session = Session::new(options).unwrap();
+            let dir = self.dir.path().join("documents");
+            session.add_table("documents", table(&dir, parts)).unwrap();
+            session
+        }
+
+        fn run(&self, session: &Session, sql: &str) -> Result<Manifest> {
+            let text = format!("-- even: rows.\n{sql}");
+            let spec = RunSpec {
+                query: &Query::parse(&text, "even.sql", Origin::BuiltIn).unwrap(),
+                params: &BTreeMap::new(),
+                seed: 17,
+                out_dir: self.dir.path().join("even"),
+                dropped_dir: self.dir.path().join("even_dropped"),
+                threads: session.threads(),
+                manifest: Manifest { node: "even".into(), ..Manifest::default() },
+            };
+            run(session, &spec, &|_, _| ())
+        }
+
+        fn ids(&self, name: &str) -> Vec<u64> {
+            let mut session = Session::new(SessionOptions::default()).unwrap();
+            let table = Table::open(&self.dir.path().join(name)).unwrap();
+            session.add_table(name, table).unwrap();
+            let session = session.serial([]).unwrap();
+            numbers(&session.query(&format!("SELECT doc_id FROM {name}")).unwrap())
+        }
+
+        fn written(&self, part: &Part) -> std::time::SystemTime {
+            let path = self.dir.path().join("even").join(&part.file);
+            fs::metadata(path).unwrap().modified().unwrap()
+        }
+    }
+
+    const EVEN: &str = "SELECT doc_id, CASE WHEN doc_id % 2 = 1 THEN 'odd' END AS reason \
+                        FROM documents";
+
+    #[test]
+    fn rows_with_a_reason_go_to_the_dropped_table() {
+        let place = Place::new();
+        let session = place.session(2, &[&[1, 2, 4], &[7, 9], &[10]]);
+        assert_eq!(shape(&session, EVEN).unwrap(), Shape::RowWise("documents".into()));
+        let manifest = place.run(&session, EVEN).unwrap();
+        assert_eq!((manifest.rows_in, manifest.rows_out), (6, 3));
+        assert_eq!(manifest.dropped, BTreeMap::from([("odd".to_string(), 3)]));
+        assert_eq!(place.ids("even"), [2, 4, 10]);
+        assert_eq!(place.ids("even_dropped"), [1, 7, 9]);
+        // A query without reasons leaves no dropped rows of the one before.
+        place.run(&session, "SELECT doc_id FROM documents").unwrap();
+        assert_eq!(fs::read_dir(place.dir.path().join("even_dropped")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn finished_parts_are_taken_over_after_a_kill() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 2, 4], &[7, 9], &[10]]);
+        let first = place.run(&session, EVEN).unwrap();
+        let out = place.dir.path().join("even");
+        // A kill before the commit: parts are there, the manifest is not, one part is missing.
+        fs::remove_file(out.join(MANIFEST)).unwrap();
+        fs::remove_file(out.join(&first.parts[1].file)).unwrap();
+        let before = (place.written(&first.parts[0]), place.written(&first.parts[2]));
+        let second = place.run(&session, EVEN).unwrap();
+        assert_eq!(second, first);
+        assert_eq!(before, (place.written(&first.parts[0]), place.written(&first.parts[2])));
+    }
+
+    #[test]
+    fn a_part_without_its_dropped_rows_is_made_again() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 2, 4]]);
+        let first = place.run(&session, EVEN).unwrap();
+        fs::remove_dir_all(place.dir.path().join("even_dropped")).unwrap();
+        assert_eq!(place.run(&session, EVEN).unwrap(), first);
+        assert_eq!(place.ids("even_dropped"), [1]);
+    }
+
+    #[test]
+    fn a_new_input_part_costs_itself_and_another_query_costs_all() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 2, 4], &[7, 9]]);
+        let first = place.run(&session, EVEN).unwrap();
+        let before: Vec<_> = first.parts.iter().map(|p| place.written(p)).collect();
+        let session = place.session(1, &[&[1, 2, 4], &[7, 9], &[20]]);
+        let second = place.run(&session, EVEN).unwrap();
+        assert_eq!(second.parts.len(), 3);
+        let after: Vec<_> = second.parts[..2].iter().map(|p| place.written(p)).collect();
+        assert_eq!(before, after);
+        let third = place.run(&session, &EVEN.replace("odd", "uneven")).unwrap();
+        assert!(third.parts.iter().all(|p| second.parts.iter().all(|q| p.file != q.file)));
+    }
+
+    #[test]
+    fn threads_do_not_change_a_byte() {
+        let many: Vec<Vec<u64>> =
+            (0..8).map(|p| (0..3000).map(|i| p * 10_000 + i).collect()).collect();
+        let many: Vec<&[u64]> = many.iter().map(Vec::as_slice).collect();
+        let queries = [
+            EVEN,
+            "SELECT doc_id, uniform(doc_id, $seed) AS u FROM documents WHERE doc_id % 3 = 0",
+            "SELECT lang, count(*) AS n, sum(doc_id) AS s FROM documents GROUP BY lang ORDER BY 1",
+            "SELECT a.doc_id, b.lang FROM documents a JOIN documents b USING (doc_id)",
+        ];
+        for sql in queries {
+            let (one, two) = (Place::new(), Place::new());
+            let a = one.run(&one.session(1, &many), sql).unwrap();
+            let b = two.run(&two.session(3, &many), sql).unwrap();
+            assert_eq!(a, b, "{sql}");
+        }
+    }
+
+    #[test]
+    fn an_empty_result_is_one_empty_part() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 3]]);
+        let none = "SELECT doc_id FROM documents WHERE doc_id > 5";
+        let manifest = place.run(&session, none).unwrap();
+        assert_eq!((manifest.parts.len(), manifest.rows_out), (1, 0));
+        let session = place.session(1, &[&[]]);
+        let manifest = place.run(&session, EVEN).unwrap();
+        assert_eq!((manifest.parts.len(), manifest.rows_out), (1, 0));
+        assert_eq!(place.ids("even_dropped"), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_a_table_is_told_with_advice() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 3]]);
+        for (sql, message, hint) in [
+            (
+                "SELECT doc_id FROM documents ORDER BY doc_id DESC",
+                "query `even`: rows are not in order of `doc_id`",
+                "end the query with `ORDER BY doc_id`",
+            ),
+            (
+                "SELECT CASE WHEN doc_id > 1 THEN doc_id END AS doc_id FROM documents",
+                "query `even`: column `doc_id` must not be null, but it is in 1 rows",
+                "",
+            ),
+            (
+                "SELECT doc_id, 1 AS reason FROM documents",
+                "query `even`: column `reason` must be text or null; it is Int64",
+                "",
+            ),
+            (
+                "SELECT doc_id, random() AS x FROM documents",
+                "query `even`: `random` gives another result each time",
+                "chance is a function of the row: `uniform(doc_id, $seed)`",
+            ),
+            (
+                "SELECT doc_id, now() AS x FROM documents",
+                "query `even`: `now` gives another result each time",
+                "chance is a function of the row: `uniform(doc_id, $seed)`",
+            ),
+        ] {
+            let error = place.run(&session, sql).unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.hint().unwrap_or_default(), hint);
+        }
+        assert!(Manifest::read(&place.dir.path().join("even")).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_depends_on_other_rows_is_run_as_a_whole() {
+        let place = Place::new();
+        let session = place.session(1, &[&[1, 3]]);
+        for sql in [
+            "SELECT lang, count(*) AS n FROM documents GROUP BY lang",
+            "SELECT DISTINCT lang FROM documents",
+            "SELECT doc_id FROM documents ORDER BY doc_id LIMIT 1",
+            "SELECT doc_id, row_number() OVER (ORDER BY doc_id) AS n FROM documents",
+            "SELECT doc_id FROM documents WHERE doc_id IN (SELECT doc_id FROM documents)",
+            "SELECT doc_id FROM documents UNION ALL SELECT doc_id FROM documents",
+            "SELECT file FROM manifest('documents')",
+            "SELECT 1 AS x",
+        ] {
+            assert_eq!(shape(&session, sql).unwrap(), Shape::Whole, "{sql}");
+        }
+        let sql = "WITH d AS (SELECT * FROM documents) SELECT doc_id FROM d WHERE lang = 'x'";
+        assert_eq!(shape(&session, sql).unwrap(), Shape::RowWise("documents".into()));
+    }
+}
