@@ -45,7 +45,7 @@ check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
 	cargo build --locked
-	scripts/check-hf.sh
+	scripts/check-hf.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 clean: ## remove what the demo wrote; the cache of builds and libtorch stays
 	@rm -rf target/demo

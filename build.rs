@@ -25,6 +25,9 @@ fn torch() {
         .cpp(true)
         .std("c++17")
         .warnings(false)
+        // Dropout's factors are drawn here: fast, and on libtorch's threads.
+        .opt_level(3)
+        .flag_if_supported("-fopenmp")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .file("src/train/shim.cpp")

@@ -8,6 +8,8 @@ pub mod draw;
 pub mod loader;
 pub mod order;
 
+mod exact;
+
 pub use batch::{Batch, Feed, FeedCounters, FeedOptions};
 pub use draw::{Draw, DrawState, Stage};
 pub use loader::Loader;

@@ -122,6 +122,7 @@ mod tests {
             ("밖에 비가 와서 개가 탁자 밑에서 자고 있어요.", "kor_Hang"),
             ("Koer magab laua all, sest õues sajab vihma ja on külm.", "ekk_Latn"),
             ("კატა მაგიდის ქვეშ სძინავს", "kat_Geor"),
+            ("Быть или не быть, вот в чём вопрос", "rus_Cyrl"),
         ] {
             assert_eq!(of(text).as_deref(), Some(tag), "{text}");
         }
@@ -133,6 +134,8 @@ mod tests {
             let detected = detect_lang(text, None).unwrap();
             assert_eq!((detected.tag, detected.script, detected.score), (None, None, 0.0));
         }
+        // Latin letters are more than those of any one Japanese script, but not of all.
+        assert_eq!(of("東京タワーから abcdef を見る").as_deref(), Some("jpn_Jpan"));
         let lao = detect_lang("ຂ້ອຍບໍ່ຮູ້ abc", None).unwrap();
         assert_eq!((lao.tag, lao.script, lao.reliable), (None, Some("Laoo"), false));
     }

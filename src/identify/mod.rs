@@ -2,6 +2,7 @@
 //!
 //! The only place that knows language codes.
 
+pub mod languages;
 pub mod tag;
 
 pub mod hans;

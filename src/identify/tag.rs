@@ -8,14 +8,11 @@
 //! Nothing here looks at text, and nothing else in hexapla reads language codes; a model with
 //! labels of its own keeps its own mapping beside it.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
 
+use super::languages::{self, languages};
 use crate::error::{self, Error, Result};
 use crate::text::script;
-
-const LANGUAGES: &str = include_str!("languages.tsv");
 
 /// A language and a script it is written in; displayed as `deu_Latn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,9 +29,9 @@ impl Tag {
         Some(Self { code: self.code, script: script_of(self.code, script)? })
     }
 
-    /// The English name of the language.
+    /// The English name of the language, or its code where the table has no name.
     pub fn name(self) -> &'static str {
-        TABLE.by_code.get(self.code).map_or(self.code, |i| TABLE.languages[*i].name)
+        languages::by_code(self.code).map_or(self.code, |language| language.name)
     }
 }
 
@@ -43,39 +40,6 @@ impl fmt::Display for Tag {
         write!(f, "{}_{}", self.code, self.script)
     }
 }
-
-/// A language of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Language {
-    /// Its tag with the script it is mostly written in.
-    pub tag: Tag,
-    /// Its ISO 639-1 code, or "".
-    pub iso639_1: &'static str,
-    /// Its English name.
-    pub name: &'static str,
-}
-
-struct Table {
-    languages: Vec<Language>,
-    /// Rows by every code of the table, in lower case.
-    by_code: HashMap<&'static str, usize>,
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table { languages: Vec::new(), by_code: HashMap::new() };
-    for line in LANGUAGES.lines().filter(|l| !l.starts_with('#')) {
-        let mut cells = line.split('\t');
-        let mut next = || cells.next().unwrap_or_default();
-        let (tag, iso639_1, part2b, of, others, name) =
-            (next(), next(), next(), next(), next(), next());
-        let Some((code, script)) = tag.split_once('_') else { continue };
-        let row = table.languages.len();
-        let aliases = [code, iso639_1, part2b, of].into_iter().chain(others.split(','));
-        table.by_code.extend(aliases.filter(|c| !c.is_empty()).map(|c| (c, row)));
-        table.languages.push(Language { tag: Tag { code, script }, iso639_1, name });
-    }
-    table
-});
 
 /// Whole codes that no rule explains, most of them names of Wikipedias.
 const IRREGULAR: &[(&str, &str)] = &[
@@ -114,11 +78,6 @@ const MEMBERS: &[(&str, &str, &str)] = &[
     ("uzn", "Arab", "uzs"),
 ];
 
-/// The languages hexapla knows by name, sorted by tag.
-pub fn languages() -> &'static [Language] {
-    &TABLE.languages
-}
-
 /// The tag of a language code: ISO 639-1, -2, -3, BCP 47, POSIX locales, FLORES, Wikipedia.
 ///
 /// Errors for an unknown code, with the nearest known ones as the hint.
@@ -145,7 +104,7 @@ pub fn find(code: &str) -> Option<Tag> {
     let code = code.split_once('.').map_or(code, |(code, _)| code);
     let mut subtags = code.split('_');
     let mut given = subtags.next()?;
-    let mut language = TABLE.by_code.get(given)?;
+    let mut tag = languages::by_code(given)?.tag;
     let mut written = match modifier {
         "latin" | "iqtelif" => Some("latn"),
         "cyrillic" => Some("cyrl"),
@@ -162,7 +121,7 @@ pub fn find(code: &str) -> Option<Tag> {
             // `zh_yue`: a member named after its macrolanguage.
             3 if place == 0 && letters => {
                 given = subtag;
-                language = TABLE.by_code.get(given)?;
+                tag = languages::by_code(given)?.tag;
             }
             4 if letters => written = Some(subtag),
             4 if subtag.starts_with(|c: char| c.is_ascii_digit()) => {}
@@ -170,7 +129,6 @@ pub fn find(code: &str) -> Option<Tag> {
             _ => return None,
         }
     }
-    let tag = TABLE.languages.get(*language)?.tag;
     let Some(written) = written else {
         let meant = REGIONS.iter().find(|(of, regions, _)| {
             *of == tag.code && region.is_some_and(|region| regions.contains(&region))
@@ -223,19 +181,20 @@ fn script_of(code: &str, script: &str) -> Option<&'static str> {
 
 fn unknown(code: &str) -> Error {
     let error = Error::usage(format!("unknown language code `{code}`"));
-    let named = |wanted: &str| {
-        TABLE.languages.iter().find(|l| l.name.eq_ignore_ascii_case(wanted)).copied()
-    };
+    let named =
+        |wanted: &str| languages().iter().find(|l| l.name.eq_ignore_ascii_case(wanted)).copied();
     if let Some(language) = named(code.trim()) {
         return error.hint_with(format!("did you mean `{}`?", language.tag));
     }
     let lower = code.to_ascii_lowercase();
     let prefix = lower.split(['_', '-', '@', '.']).next().unwrap_or_default();
-    if TABLE.by_code.contains_key(prefix) {
+    if languages::by_code(prefix).is_some() {
         return error
             .hint_with("expected a code such as `de`, `deu`, `pt_BR`, `zh_Hant` or `srp_Latn`");
     }
-    let mut codes: Vec<&str> = TABLE.languages.iter().map(|l| l.tag.code).collect();
+    // Nearly every three letters are near some language; those with a name are likelier meant.
+    let named = languages().iter().filter(|l| l.name != l.tag.code);
+    let mut codes: Vec<&str> = named.map(|l| l.tag.code).collect();
     let mut near = Vec::new();
     while let (true, Some(next)) = (near.len() < 4, error::nearest(prefix, &codes)) {
         codes.retain(|c| *c != next);
@@ -262,63 +221,18 @@ mod tests {
 
     #[test]
     fn codes_of_every_kind() {
-        for (code, tag) in [
-            ("de", "deu_Latn"),
-            ("deu", "deu_Latn"),
-            ("ger", "deu_Latn"),
-            ("pt_BR", "por_Latn"),
-            ("zh", "cmn_Hans"),
-            ("zh-TW", "cmn_Hant"),
-            ("zh_Hans", "cmn_Hans"),
-            ("zh-hant-HK", "cmn_Hant"),
-            ("zho_Hans", "cmn_Hans"),
-            ("cmn", "cmn_Hans"),
-            ("cmn_Hani", "cmn_Hani"),
-            ("zho-CN", "cmn_Hans"),
-            ("zh-yue", "yue_Hant"),
-            ("sr", "srp_Cyrl"),
-            ("sr_Latn", "srp_Latn"),
-            ("sr@latin", "srp_Latn"),
-            ("sr_RS.UTF-8@latin", "srp_Latn"),
-            ("nb", "nob_Latn"),
-            ("no", "nob_Latn"),
-            ("nor", "nob_Latn"),
-            ("nn", "nno_Latn"),
-            ("sw", "swh_Latn"),
-            ("swa", "swh_Latn"),
-            ("ar", "arb_Arab"),
-            ("ar_DZ", "arb_Arab"),
-            ("fa", "pes_Arab"),
-            ("fa_AF", "prs_Arab"),
-            ("ms", "zsm_Latn"),
-            ("et", "ekk_Latn"),
-            ("est_Latn", "ekk_Latn"),
-            ("lv", "lvs_Latn"),
-            ("az", "azj_Latn"),
-            ("az_Arab", "azb_Arab"),
-            ("uz", "uzn_Latn"),
-            ("uz_Cyrl", "uzn_Cyrl"),
-            ("mn", "khk_Cyrl"),
-            ("ne", "npi_Deva"),
-            ("sq", "als_Latn"),
-            ("yi", "ydd_Hebr"),
-            ("is_IS", "isl_Latn"),
-            ("es_419", "spa_Latn"),
-            ("or", "ory_Orya"),
-            ("ko", "kor_Hang"),
-            ("kor_Kore", "kor_Hang"),
-            ("ja", "jpn_Jpan"),
-            ("iw", "heb_Hebr"),
-            ("kas_Deva", "kas_Deva"),
-            ("pan_Arab", "pan_Arab"),
-            ("pa_Arab", "pnb_Arab"),
-            ("tzm_Tfng", "zgh_Tfng"),
-            ("apc_Arab_nort3139", "apc_Arab"),
-            ("deu_1996", "deu_Latn"),
-            ("ca@valencia", "cat_Latn"),
-            ("zh_min_nan", "nan_Latn"),
-            ("DEU_LATN", "deu_Latn"),
-        ] {
+        let codes = "de=deu_Latn deu=deu_Latn ger=deu_Latn pt_BR=por_Latn zh=cmn_Hans zh-TW=cmn_Hant \
+             zh_Hans=cmn_Hans zh-hant-HK=cmn_Hant zho_Hans=cmn_Hans cmn=cmn_Hans \
+             cmn_Hani=cmn_Hani zho-CN=cmn_Hans zh-yue=yue_Hant sr=srp_Cyrl sr_Latn=srp_Latn \
+             sr@latin=srp_Latn sr_RS.UTF-8@latin=srp_Latn nb=nob_Latn no=nob_Latn nor=nob_Latn \
+             nn=nno_Latn sw=swh_Latn swa=swh_Latn ar=arb_Arab ar_DZ=arb_Arab fa=pes_Arab \
+             fa_AF=prs_Arab ms=zsm_Latn et=ekk_Latn est_Latn=ekk_Latn lv=lvs_Latn az=azj_Latn \
+             az_Arab=azb_Arab uz=uzn_Latn uz_Cyrl=uzn_Cyrl mn=khk_Cyrl ne=npi_Deva sq=als_Latn \
+             yi=ydd_Hebr is_IS=isl_Latn es_419=spa_Latn or=ory_Orya ko=kor_Hang kor_Kore=kor_Hang \
+             ja=jpn_Jpan iw=heb_Hebr kas_Deva=kas_Deva pan_Arab=pan_Arab pa_Arab=pnb_Arab \
+             tzm_Tfng=zgh_Tfng apc_Arab_nort3139=apc_Arab deu_1996=deu_Latn ca@valencia=cat_Latn \
+             zh_min_nan=nan_Latn DEU_LATN=deu_Latn niv=niv_Cyrl fuf-Adlm=fuf_Adlm";
+        for (code, tag) in codes.split_whitespace().filter_map(|pair| pair.split_once('=')) {
             assert_eq!(of(code), tag, "{code}");
         }
     }
@@ -328,22 +242,6 @@ mod tests {
         for code in ["", "_", "xx", "german", "deu_Latm", "deu_", "zzz_Latn", "dé"] {
             assert_eq!(of(code), "?", "{code}");
         }
-    }
-
-    #[test]
-    fn every_code_of_the_table_is_its_own_and_every_tag_a_fixed_point() {
-        let columns = LANGUAGES.lines().filter(|l| !l.starts_with('#'));
-        assert!(columns.clone().all(|l| l.split('\t').count() == 6));
-        let codes: Vec<&str> = columns
-            .flat_map(|l| l.split('\t').take(5).flat_map(|cell| cell.split(',')))
-            .map(|code| code.split('_').next().unwrap_or_default())
-            .filter(|code| !code.is_empty())
-            .collect();
-        assert_eq!(codes.len(), TABLE.by_code.len(), "a code stands in two rows");
-        for language in languages() {
-            assert_eq!(find(&language.tag.to_string()), Some(language.tag));
-        }
-        assert!(languages().is_sorted_by_key(|l| l.tag));
     }
 
     #[test]

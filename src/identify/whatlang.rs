@@ -5,30 +5,44 @@
 
 use super::detect_lang::Detected;
 use super::{hans, tag};
+use crate::text::script::{is_letter, is_of};
 
 /// The label of a text with letters in the script `found`.
 pub fn detect(text: &str, found: &'static str) -> Detected {
-    let nothing = Detected { tag: None, script: Some(found), score: 0.0, reliable: false };
-    let Some(info) = ::whatlang::detect(text) else { return nothing };
+    label(text, found)
+        // It weighs kana and Han one by one and ignores scripts that it does not know, and then
+        // names the language of some other letters: those are taken away for a second look.
+        .or_else(|| {
+            let own: String = text
+                .chars()
+                .map(|c| if is_letter(c) && !is_of(c, found) { ' ' } else { c })
+                .collect();
+            label(&own, found)
+        })
+        .unwrap_or(Detected { tag: None, script: Some(found), score: 0.0, reliable: false })
+}
+
+/// The label, if its script is the one that was found.
+fn label(text: &str, found: &str) -> Option<Detected> {
+    let info = ::whatlang::detect(text)?;
     // Its codes are plain ISO 639-3, macrolanguages among them (`ara`, `aze`, `est`, `lav`,
     // `nep`, `ori`, `uzb`, `yid`), so that the general table maps them rightly.
-    let Some(tag) = tag::find(info.lang().code()) else { return nothing };
+    let tag = tag::find(info.lang().code())?;
     let tag = match tag.code {
         "cmn" => tag.in_script(hans::spelling(text)).unwrap_or(tag),
         _ => tag,
     };
-    // It does not see scripts that it does not know, and names what is written in the rest.
     if !tag::script_agrees(tag.script, found) {
-        return nothing;
+        return None;
     }
     let score = info.confidence();
     let score = if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 };
-    Detected {
+    Some(Detected {
         tag: Some(tag),
         script: Some(tag.script),
         score,
         reliable: score > 0.0 && info.is_reliable(),
-    }
+    })
 }
 
 /// Whether one of its languages is that of the tag, in its script; Chinese in any.

@@ -60,7 +60,7 @@ pub const GOPHER_REPETITION: Function = Function {
             ("gopher_repetition('one line' || chr(10) || 'one line')['reason']", "dup_line_frac"),
             ("gopher_repetition('да нет да нет да нет')['reason']", "top_2_gram"),
             (
-                "gopher_repetition('五月の朝、古い橋のそばで友人と長い手紙を読み、静かに海を見ていた。')['keep']",
+                "gopher_repetition('五月の朝、古い橋のそばで友人と長い手紙を読み、静かに海を見ていた。風は弱く、鳥だけが高い空で鳴き、夕方に家へ帰った。')['keep']",
                 "true",
             ),
         ],
@@ -162,6 +162,8 @@ mod tests {
     fn varied_text_is_kept() {
         let text = "Early in May my oldest friend wrote me a long letter about bridges, \
                     and I read it by the sea while gulls argued over somebody's lost bread.";
+        assert_eq!(of(text).reason, None);
+        let text = "五月の朝、古い橋のそばで友人と長い手紙を読み、静かに海を見ていた。風は弱く、鳥だけが高い空で鳴き、夕方に家へ帰った。";
         assert_eq!(of(text).reason, None);
         assert_eq!(of("   ").reason, None);
     }

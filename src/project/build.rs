@@ -319,7 +319,7 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
     };
     Ok(SessionOptions {
         memory_limit,
-        threads: threads(project, options),
+        threads: Some(threads(project, options)),
         ..SessionOptions::default()
     })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 
 use super::build::Builder;
 use super::config::parse_count;
@@ -19,11 +19,11 @@ use crate::id;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::verify::hash_file;
 use crate::token::{Tokenizer, pack};
-use crate::train::config::{Dtype, TrainConfig};
+use crate::train::config::TrainConfig;
 use crate::train::labelled::Examples;
 use crate::train::model::{Architecture, Encoder};
 use crate::train::source::PackSource;
-use crate::train::{predict, retention, run};
+use crate::train::{fresh, predict, retention, run};
 
 /// Rows of an evaluation that a model is asked for at a time.
 const BATCH: usize = 64;
@@ -66,7 +66,7 @@ impl Builder<'_> {
         }
         let config = self.project.train(name)?;
         // libtorch's threads are its own; the number decides sums, hence results.
-        tch::set_num_threads(self.threads() as i32);
+        fresh::set_threads(self.threads());
         let seeds = match config.seeds.as_slice() {
             [] => vec![self.project.config.seed],
             seeds => seeds.to_vec(),
@@ -201,7 +201,7 @@ impl Builder<'_> {
         let Some(config) = self.project.config.eval.get(name) else {
             return Err(Error::internal(format!("no eval `{name}`")));
         };
-        tch::set_num_threads(self.threads() as i32);
+        fresh::set_threads(self.threads());
         let batches = self.session.query(&config.data)?;
         let is_retrieval = batches.first().is_some_and(|b| b.column_by_name("src").is_some());
         let mut scores = Vec::new();
@@ -234,20 +234,18 @@ impl Builder<'_> {
 
     /// The model of a run; at step 0 as it was drawn, before it saw anything.
     fn model(&self, run: &str, dir: &Path, step: Option<u64>) -> Result<Encoder> {
-        let device = tch::Device::Cpu;
         match step {
-            None => predict::load(dir, Dtype::Fp32, device),
+            None => fresh::trained(dir),
             Some(0) => {
                 if self.project.train(run)?.init.is_some() {
                     return Err(Error::usage(format!("train.{run}@0 begins with other weights"))
                         .hint_with("name the run or folder that it begins with"));
                 }
-                let shape = Architecture::read(&retention::resolve(dir)?)?;
                 let config = self.project.train(run)?;
                 let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
-                Encoder::new(shape, seed, Dtype::Fp32, device)
+                fresh::untrained(dir, seed)
             }
-            Some(step) => predict::load(&retention::step_dir(dir, step), Dtype::Fp32, device),
+            Some(step) => fresh::trained(&retention::step_dir(dir, step)),
         }
     }
 }

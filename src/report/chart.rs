@@ -147,6 +147,10 @@ pub(super) fn panel(title: &str, lines: &[Line<'_>], x: (f64, f64), y: (f64, f64
             _ => String::new(),
         };
         svg.path(&format!("curve {}", line.class), &smooth, &words);
+        // A few measurements are shown as what they are.
+        if raw.len() <= 12 {
+            raw.iter().for_each(|(x, y)| svg.circle(line.class, [*x, *y, 2.6], ""));
+        }
     }
     svg.finish(title)
 }

@@ -37,7 +37,7 @@ pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -67,7 +67,7 @@ pub(super) fn short(n: f64) -> String {
 pub(super) fn percent(share: f64) -> String {
     let p = share * 100.0;
     match p {
-        p if p == 0.0 => "0 %".into(),
+        0.0 => "0 %".into(),
         p if p < 0.1 => "&lt; 0.1 %".into(),
         p if p < 10.0 => format!("{p:.1} %"),
         p => format!("{p:.0} %"),

@@ -14,10 +14,10 @@ pub fn render(report: &Report) -> String {
     for section in &sections {
         let (id, title) = (section.id, section.title);
         let _ = write!(nav, "<a href=\"#{id}\">{title}</a>");
-        let _ = write!(
+        let _ = writeln!(
             body,
             "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>\
-             {}</section>\n",
+             {}</section>",
             section.html
         );
     }

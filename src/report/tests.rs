@@ -184,7 +184,7 @@ fn pairs(dir: &Path) {
     let rows: Vec<(u64, usize)> = translated().collect();
     let ids = || rows.iter().map(|r| r.0);
     let (english, _, sentence) = LANGUAGES[0];
-    let copied = |r: &(u64, usize)| r.0 % 9 == 0;
+    let copied = |r: &(u64, usize)| r.0.is_multiple_of(9);
     Columns::new()
         .ids("doc_id", ids())
         .words("src_lang", rows.iter().map(|_| english))
@@ -193,8 +193,8 @@ fn pairs(dir: &Path) {
         .words("tgt", rows.iter().map(|r| LANGUAGES[if copied(r) { 0 } else { r.1 }].2))
         .words("source", rows.iter().map(|_| "messages"))
         .write(dir, "pairs");
-    let (dropped, kept): (Vec<&(u64, usize)>, Vec<&(u64, usize)>) =
-        rows.iter().partition(|r| copied(r));
+    type Rows<'a> = Vec<&'a (u64, usize)>;
+    let (dropped, kept): (Rows<'_>, Rows<'_>) = rows.iter().partition(|r| copied(r));
     Columns::new().ids("doc_id", kept.iter().map(|r| r.0)).write(dir, "pairs_kept");
     Columns::new()
         .ids("doc_id", dropped.iter().map(|r| r.0))

@@ -111,6 +111,30 @@ impl<'a> Input<'a> {
         Lines { input: self, line: Vec::new(), ended: false }
     }
 
+    /// Hands the bytes to `f` as they come, with the offset of each piece; where the compressed
+    /// file is damaged, the offset and the reason.
+    pub fn each_piece(
+        mut self,
+        mut f: impl FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<Option<(u64, String)>> {
+        loop {
+            let n = match self.reader.fill_buf() {
+                Ok([]) => return Ok(None),
+                Ok(piece) => {
+                    f(self.offset, piece)?;
+                    piece.len()
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => {
+                    let offset = self.offset;
+                    return self.damage(e).map(|reason| Some((offset, reason)));
+                }
+            };
+            self.reader.consume(n);
+            self.offset += n as u64;
+        }
+    }
+
     /// Tells damage in the compressed bytes, with its reason, from a refusal of the system.
     fn damage(&self, error: io::Error) -> Result<String> {
         match self.compression {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use super::input::{Line, MAX_RECORD, UTF16, decode, each_line, too_long};
+use super::input::{MAX_RECORD, UTF16, decode, each_line, too_long};
 use super::{Into, Sink, Source, Unit};
 use crate::error::Result;
 
@@ -71,7 +71,7 @@ fn object(fields: &mut Fields<'_>, offset: u64, text: &str, sink: &mut dyn Sink)
     }
 }
 
-/// Finds the objects by their braces, line by line, so that an array need not fit into memory.
+/// Finds the objects by their braces, so that an array need not fit into memory.
 fn array(
     unit: &Unit,
     read: &AtomicU64,
@@ -83,23 +83,14 @@ fn array(
         return sink.refuse(UTF16);
     }
     let mut scan = Scan::default();
-    let mut lines = input.lines();
-    let mut handle = |offset, line: Line<'_>| match line {
-        Line::Whole(bytes) => scan.line(offset, bytes, fields, sink),
-        Line::TooLong(head) => {
-            scan = Scan::default();
-            sink.reject(offset, &too_long(), head)
+    let damage = input.each_piece(|offset, piece| scan.piece(offset, piece, fields, sink))?;
+    match damage {
+        Some((offset, reason)) => sink.reject(offset, &reason, &scan.text),
+        None if scan.depth > 0 => {
+            sink.reject(scan.begin, "the file ends inside an object", &scan.text)
         }
-        Line::Damaged(reason, cut) => {
-            scan = Scan::default();
-            sink.reject(offset, reason, cut)
-        }
-    };
-    while lines.next(&mut handle)?.is_some() {}
-    if scan.text.is_empty() {
-        return Ok(());
+        None => Ok(()),
     }
-    sink.reject(scan.begin, "the file ends inside an object", &scan.text)
 }
 
 /// An object that is being collected.
@@ -107,26 +98,38 @@ fn array(
 struct Scan {
     text: Vec<u8>,
     begin: u64,
-    depth: u32,
+    depth: u64,
     string: bool,
     escaped: bool,
+    /// It is longer than what is read; only its beginning is kept.
+    long: bool,
+    /// What stands between objects is none; the next line may be.
+    stray: bool,
 }
 
 impl Scan {
-    fn line(
+    fn piece(
         &mut self,
         offset: u64,
-        bytes: &[u8],
+        piece: &[u8],
         fields: &mut Fields<'_>,
         sink: &mut dyn Sink,
     ) -> Result<()> {
-        for (i, byte) in bytes.iter().enumerate() {
+        for (i, byte) in piece.iter().enumerate() {
             let at = offset + i as u64;
             if self.depth == 0 {
                 match byte {
-                    b'{' => (self.depth, self.begin) = (1, at),
-                    b'[' | b']' | b',' | b' ' | b'\t' => continue,
-                    _ => return sink.reject(at, "not a JSON object", &bytes[i..]),
+                    b'\n' => self.stray = false,
+                    b'{' if !self.stray => (self.depth, self.begin) = (1, at),
+                    b'[' | b']' | b',' | b' ' | b'\t' | b'\r' => {}
+                    _ if self.stray => {}
+                    _ => {
+                        self.stray = true;
+                        sink.reject(at, "not a JSON object", &piece[i..])?;
+                    }
+                }
+                if self.depth == 0 {
+                    continue;
                 }
             } else if self.string {
                 match byte {
@@ -143,21 +146,23 @@ impl Scan {
                     _ => {}
                 }
             }
-            self.text.push(*byte);
+            if !self.long {
+                self.text.push(*byte);
+                if self.text.len() > MAX_RECORD {
+                    self.long = true;
+                    self.text.truncate(8 << 10);
+                }
+            }
             if self.depth == 0 {
                 let text = std::mem::take(&mut self.text);
                 match decode(&text) {
+                    _ if std::mem::take(&mut self.long) => {
+                        sink.reject(self.begin, &too_long(), &text)?;
+                    }
                     Ok(text) => object(fields, self.begin, text, sink)?,
                     Err(reason) => sink.reject(self.begin, &reason, &text)?,
                 }
             }
-        }
-        if self.depth > 0 {
-            self.text.push(b'\n');
-        }
-        if self.text.len() > MAX_RECORD {
-            let long = std::mem::take(self);
-            return sink.reject(long.begin, &too_long(), &long.text);
         }
         Ok(())
     }
@@ -231,5 +236,20 @@ mod tests {
         let (kept, _) = read(&JSON, &[file.as_bytes()], "");
         assert_eq!(kept.texts(), ["a}\"", "б"]);
         assert_eq!(kept.reasons(), ["the file ends inside an object"]);
+    }
+
+    #[test]
+    fn an_array_on_one_line_may_be_longer_than_a_line() {
+        let mut file = b"[".to_vec();
+        for _ in 0..9 {
+            file.extend(format!("{{\"text\":\"{}\"}},", "ж".repeat(2 << 20)).into_bytes());
+        }
+        file.extend(format!("{{\"text\":\"{}\"}},", "ж".repeat(17 << 20)).into_bytes());
+        file.extend(b"{\"text\":\"last\"}, what {} \n{\"text\":\"b\"}]");
+        let (kept, result) = read(&JSON, &[&file], "");
+        result.unwrap();
+        assert_eq!(kept.rows.len(), 11);
+        assert_eq!(kept.texts()[9..], ["last", "b"]);
+        assert_eq!(kept.reasons(), ["longer than 32 MiB", "not a JSON object"]);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::input::{Line, Lines, UTF16, decode, too_long};
 use super::pattern::Found;
-use super::unit::{Unit, tagged};
+use super::unit::{Unit, in_name};
 use super::{Into, Row, Sink, Source, SourceSpec};
 use crate::error::{Error, Result};
 use crate::id;
@@ -198,8 +198,8 @@ pub fn units(spec: &SourceSpec, found: Vec<(usize, Found)>) -> Result<Vec<Unit>>
         codes.extend(files.iter().map(|f| f.code.clone()));
         for (source, target) in wanted(spec, &files)? {
             let (lang, second) = (
-                tagged(&source.code, &source.file.name)?,
-                tagged(&target.code, &target.file.name)?,
+                in_name(&source.code, &source.file.name)?,
+                in_name(&target.code, &target.file.name)?,
             );
             units.push(Unit {
                 paths: vec![source.file.path.clone(), target.file.path.clone()],

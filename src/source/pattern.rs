@@ -40,6 +40,7 @@ const OPTIONS: MatchOptions = MatchOptions {
 /// Errors on an unknown placeholder, on a pattern that matches nothing, and on a file whose name
 /// is not Unicode, as its rows could not be told from another's.
 pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
+    let pattern = &plain(pattern, root);
     let literal = root.join(pattern);
     let alternatives = if literal.is_file() {
         vec![glob::Pattern::escape(pattern)]
@@ -62,6 +63,15 @@ pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
         return Err(nothing(pattern, root));
     }
     Ok(found.into_values().collect())
+}
+
+/// A pattern as the names of files are: relative where it is inside the root, without `.`.
+fn plain(pattern: &str, root: &Path) -> String {
+    let inside = Path::new(pattern).strip_prefix(root).ok().and_then(Path::to_str);
+    let pattern = inside.unwrap_or(pattern);
+    let components = pattern.split('/').enumerate();
+    let kept = components.filter(|(i, c)| (*i == 0 && c.is_empty()) || !matches!(*c, "" | "."));
+    kept.map(|(_, c)| c).collect::<Vec<_>>().join("/")
 }
 
 /// Whether a file's project-relative name matches a glob, for exclusion.
@@ -359,5 +369,23 @@ mod tests {
         assert!(error.hint().unwrap().ends_with("has `wiki`"), "{error:?}");
         let error = find("wiki/{language}.tsv", dir.path()).unwrap_err();
         assert!(error.to_string().contains("unknown placeholder `language`"));
+    }
+
+    #[test]
+    fn names_are_relative_to_any_root() {
+        for root in [".", "./", "src/.."] {
+            for pattern in ["schemas/doc*.toml", "./schemas//doc*.toml", "schemas/documents.toml"] {
+                let found = find(pattern, Path::new(root)).unwrap();
+                assert_eq!(found[0].name, "schemas/documents.toml", "{root} {pattern}");
+            }
+        }
+        let found = find("../schemas/doc*.toml", Path::new("src")).unwrap();
+        assert_eq!(found[0].name, "../schemas/documents.toml");
+        let dir = tree(&["a/b.txt"]);
+        let absolute = dir.path().join("a/*.txt");
+        let found = find(absolute.to_str().unwrap(), Path::new("/usr")).unwrap();
+        assert_eq!(found[0].name, dir.path().join("a/b.txt").to_str().unwrap());
+        let found = find(absolute.to_str().unwrap(), dir.path()).unwrap();
+        assert_eq!(found[0].name, "a/b.txt");
     }
 }

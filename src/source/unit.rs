@@ -175,11 +175,19 @@ pub fn tagged(code: &str, place: &str) -> Result<String> {
     tag::tag(code).map(|t| t.to_string()).map_err(|e| e.within(place))
 }
 
+/// A language code that a file name has as a tag.
+pub fn in_name(code: &str, name: &str) -> Result<String> {
+    tagged(code, name).map_err(|e| {
+        let near = e.hint().map(|hint| format!("{hint} ")).unwrap_or_default();
+        e.hint_with(format!("{near}(`exclude` leaves files out)"))
+    })
+}
+
 fn single(spec: &SourceSpec, into: Into, format: &'static dyn Source, file: Found) -> Result<Unit> {
     let captured = |name: &str| file.captures.get(name).cloned();
     let language = |name: &str, option: Option<&String>| -> Result<Option<String>> {
         match (captured(name), option) {
-            (Some(code), _) => tagged(&code, &file.name).map(Some),
+            (Some(code), _) => in_name(&code, &file.name).map(Some),
             (None, Some(code)) => tagged(code, "option").map(Some),
             (None, None) => Ok(None),
         }

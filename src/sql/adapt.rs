@@ -15,7 +15,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, UInt64Type};
 use datafusion::common::{DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature as Accepts, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature as Accepts,
+    Volatility,
 };
 
 use super::failure;
@@ -61,6 +62,16 @@ pub fn usage(signature: &Signature) -> String {
         }
     }
     text + ")"
+}
+
+/// Whether an expression is a call of a kernel.
+pub(crate) fn is_kernel_call(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            (call.func.inner().as_ref() as &dyn std::any::Any).is::<Adapter>()
+        }
+        _ => false,
+    }
 }
 
 struct Constant(&'static Function);

@@ -142,8 +142,24 @@ fn with_keys(
             None => equal,
         });
     }
-    let schema = Arc::new(Schema::new(fields));
-    Some(whole.map(|expression| JoinFilter::new(expression, indices, schema)))
+    let Some(whole) = whole else { return Some(None) };
+    // The merge hands over the left columns and then the right ones, whatever the indices say.
+    let mut order: Vec<usize> = (0..indices.len()).collect();
+    order.sort_by_key(|&i| (indices[i].side != JoinSide::Left, i));
+    let whole = whole
+        .transform_up(|e| match e.downcast_ref::<Column>() {
+            Some(column) => {
+                let place = order.iter().position(|&i| i == column.index());
+                let moved = Column::new(column.name(), place.unwrap_or(column.index()));
+                Ok(Transformed::yes(Arc::new(moved) as Arc<dyn PhysicalExpr>))
+            }
+            None => Ok(Transformed::no(e)),
+        })
+        .data()
+        .ok()?;
+    let fields: Vec<Arc<Field>> = order.iter().map(|&i| fields[i].clone()).collect();
+    let indices = order.iter().map(|&i| indices[i].clone()).collect();
+    Some(Some(JoinFilter::new(whole, indices, Arc::new(Schema::new(fields)))))
 }
 
 /// A sort-merge join that wants each side in one partition: repartitioning by hash, which

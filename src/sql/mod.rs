@@ -12,6 +12,7 @@ pub mod recipe;
 mod rowwise;
 pub mod runner;
 pub mod session;
+mod share;
 mod sink;
 mod table_function;
 

@@ -27,7 +27,7 @@ use super::failure::{self, Names};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
-use super::{files, functions};
+use super::{files, functions, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
 use crate::store::table::Table;
@@ -356,7 +356,7 @@ impl Session {
     fn physical(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
         let logical = self.logical(sql)?;
         let state = self.context.state();
-        let physical = self.runtime.block_on(state.create_physical_plan(&logical));
+        let physical = self.runtime.block_on(share::physical_plan(&state, &logical));
         physical.map_err(|e| self.failed(e))
     }
 

@@ -80,6 +80,23 @@ pub fn script(text: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a character belongs to a script by its ISO 15924 code; Han, kana and Hangul each
+/// belong to the combined scripts of Japanese and Korean too.
+///
+/// ```
+/// use hexapla::text::script::is_of;
+/// assert!(is_of('ж', "Cyrl") && is_of('字', "Jpan") && !is_of('字', "Hang"));
+/// ```
+pub fn is_of(c: char, script: &str) -> bool {
+    let of = NAMES.get(SCRIPTS.get(c)).unwrap_or_default();
+    match script {
+        "Jpan" => matches!(of, "Hira" | "Kana" | "Hani"),
+        "Kore" => matches!(of, "Hang" | "Hani"),
+        "Hans" | "Hant" => of == "Hani",
+        script => of == script,
+    }
+}
+
 /// Whether a character is a letter: general category L, as Python's `str.isalpha`.
 pub fn is_letter(c: char) -> bool {
     match c {

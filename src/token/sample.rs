@@ -17,7 +17,7 @@ pub const METASPACE: char = '▁';
 pub const MAX_REPEAT: f64 = 10.0;
 
 /// Words are cut after this many characters: longer ones cost time and no piece is as long.
-const LONGEST_WORD: usize = 64;
+const LONGEST_WORD: usize = 48;
 
 /// How much of a language is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,8 +152,7 @@ pub fn alphabet(characters: &[(char, u64)], coverage: f64, limit: usize) -> Vec<
     let enough = total as f64 * coverage;
     let mut covered = 0u64;
     let mut kept = Vec::new();
-    // The null character separates words inside the trainer.
-    for &(c, n) in characters.iter().filter(|(c, _)| *c != '\0') {
+    for &(c, n) in characters {
         if kept.len() >= limit || covered as f64 >= enough {
             break;
         }

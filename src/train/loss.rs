@@ -90,6 +90,15 @@ impl Tally {
         Ok(part)
     }
 
+    /// Adds the sums of another.
+    pub fn merge(&mut self, other: Tally) {
+        for (key, (sum, count)) in other.sums {
+            let entry = self.sums.entry(key).or_default();
+            entry.0 += sum;
+            entry.1 += count;
+        }
+    }
+
     /// Nats per prediction by `objective/language`.
     pub fn by_language(&self) -> BTreeMap<String, f64> {
         let each = self.sums.iter();

@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::store::manifest;
+use crate::train::loss::Tally;
+use crate::train::work::Work;
 
 /// The file's name in the run's folder.
 pub const METRICS: &str = "metrics.jsonl";
@@ -45,6 +48,59 @@ pub struct Progress {
     /// Nats per prediction on the validation rows by `objective/language`, when just measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<BTreeMap<String, f64>>,
+}
+
+/// What has gathered since the last line.
+pub struct Window {
+    steps: u64,
+    /// Losses by language.
+    pub tally: Tally,
+    tokens: u64,
+    bytes: (u64, u64),
+    wait: f64,
+    since: Instant,
+}
+
+impl Window {
+    /// An empty window of a run of `steps` steps.
+    pub fn new(steps: u64) -> Self {
+        let tally = Tally::default();
+        Self { steps, tally, tokens: 0, bytes: (0, 0), wait: 0.0, since: Instant::now() }
+    }
+
+    /// Runs what waits for rows and counts its time.
+    pub fn waiting<T>(&mut self, wait: impl FnOnce() -> Result<T>) -> Result<T> {
+        let began = Instant::now();
+        let result = wait();
+        self.wait += began.elapsed().as_secs_f64();
+        result
+    }
+
+    /// Counts the micro-batches of a step.
+    pub fn add(&mut self, works: &[Work]) {
+        for work in works {
+            self.tokens += work.tokens;
+            self.bytes.0 += work.bytes_aliased;
+            self.bytes.1 += work.bytes_gathered;
+        }
+    }
+
+    /// Closes the window: `step` comes with the step, its rate, loss and norm, and gets the rest.
+    pub fn end(&mut self, step: Progress) -> Progress {
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let line = Progress {
+            steps: self.steps,
+            losses: self.tally.by_language(),
+            tokens_per_second: self.tokens as f64 / seconds,
+            bytes_aliased: self.bytes.0,
+            bytes_gathered: self.bytes.1,
+            wait_seconds: self.wait,
+            ..step
+        };
+        // Bytes count on; everything else begins anew.
+        *self = Self { bytes: self.bytes, ..Self::new(self.steps) };
+        line
+    }
 }
 
 /// The file, open for appending.

@@ -11,11 +11,15 @@ pub mod config;
 #[cfg(feature = "train")]
 pub mod batch;
 #[cfg(feature = "train")]
+mod begin;
+#[cfg(feature = "train")]
 pub mod checkpoint;
 #[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 pub mod ffi;
+#[cfg(feature = "train")]
+pub mod fresh;
 #[cfg(feature = "train")]
 pub mod labelled;
 #[cfg(feature = "train")]
@@ -38,6 +42,8 @@ pub mod retention;
 pub mod run;
 #[cfg(feature = "train")]
 pub mod schedule;
+#[cfg(feature = "train")]
+pub mod source;
 #[cfg(feature = "train")]
 pub mod vocabulary;
 #[cfg(feature = "train")]

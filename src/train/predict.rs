@@ -3,20 +3,24 @@
 //! Texts arrive as token ids with special tokens. They are batched by length and answered in the
 //! order in which they came; nothing is learned here.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::id;
+use crate::train::batch::Source;
 use crate::train::checkpoint;
 use crate::train::config::Dtype;
+use crate::train::data::{Data, Packed};
 use crate::train::layout::{Layout, Unit};
 use crate::train::loss::Tally;
 use crate::train::model::Encoder;
 use crate::train::objective::classify::{self, CLASSIFY};
 use crate::train::objective::mlm::MLM;
 use crate::train::retention;
+use crate::train::vocabulary::Vocabulary;
 use crate::train::weights;
 use crate::train::work::{Gold, Work};
 
@@ -88,6 +92,33 @@ pub fn evaluate(model: &Encoder, works: &[Work]) -> Result<Tally> {
         tally.add(work, &losses, &vec![0.0; work.places.len()])?;
     }
     Ok(tally)
+}
+
+/// Nats per prediction by `objective/language` of masked tokens, over the next micro-batches of a
+/// source; the masks are the same at every call.
+pub fn mlm_loss(
+    model: &Encoder,
+    vocabulary: &Vocabulary,
+    source: &mut dyn Source,
+    batches: usize,
+    objectives: &BTreeMap<String, f64>,
+    mask_probability: f64,
+) -> Result<BTreeMap<String, f64>> {
+    let longest = model.architecture().longest();
+    let mut data = Packed {
+        source,
+        objectives,
+        vocabulary,
+        longest,
+        mask_probability,
+        accumulate: 1,
+        seed: 0,
+    };
+    let mut tally = Tally::default();
+    for step in 0..batches as u64 {
+        tally.merge(evaluate(model, &data.step(step)?)?);
+    }
+    Ok(tally.by_language())
 }
 
 /// Writes `input_ids`, `position_ids`, `documents` (which document of its row each place is in,

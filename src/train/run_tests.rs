@@ -1,8 +1,14 @@
 //! Runs of a tiny model from the first step to the last.
 
+use std::fs;
+
+use serde_json::Value;
+use tch::Device;
+
 use super::*;
+use crate::store::manifest::Manifest;
 use crate::train::batch::tests::Made;
-use crate::train::config::Dtype;
+use crate::train::config::{Dtype, ModelConfig, TrainConfig};
 use crate::train::vocabulary::tests::write_tokenizer;
 
 const VOCABULARY: i64 = 45;
@@ -162,7 +168,15 @@ fn the_loss_falls_and_is_told_by_language() {
     assert!(loss(&lines[2]) < 0.8 * loss(&lines[0]), "{} {}", loss(&lines[0]), loss(&lines[2]));
     assert!(lines[2]["validation"]["mlm/yor_Latn"].is_number());
     assert_eq!(lines[2]["bytes_aliased"].as_u64().unwrap() % (4 * 16 * 4), 0);
-    assert_eq!(run.best, Some(run.checkpoint));
+    assert_eq!(run.best, Some(run.checkpoint.clone()));
+    // What validation said can be asked of the checkpoint again.
+    let model = predict::load(&run.checkpoint, Dtype::Fp32, Device::Cpu).unwrap();
+    let vocabulary = Vocabulary::read(&run.checkpoint).unwrap();
+    let mut held_out = Made { step: 1000, ..made() };
+    let objectives = config("").objectives;
+    let again =
+        predict::mlm_loss(&model, &vocabulary, &mut held_out, 4, &objectives, 0.15).unwrap();
+    assert!((again["mlm/isl_Latn"] - loss(&lines[2])).abs() < 1.0, "{again:?}");
 }
 
 #[test]

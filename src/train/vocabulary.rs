@@ -139,7 +139,7 @@ pub(crate) mod tests {
             "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"}
         });
         std::fs::write(folder.join("tokenizer.json"), json.to_string()).unwrap();
-        let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": {"content": "<mask>"}}"#;
+        let config = r#"{"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": {"__type": "AddedToken", "content": "<mask>"}}"#;
         std::fs::write(folder.join("tokenizer_config.json"), config).unwrap();
     }
 

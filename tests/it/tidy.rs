@@ -232,16 +232,14 @@ fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let before = code[..*at].chars().next_back();
         let after = code[at + word.len()..].chars().next();
         let open_end = word.ends_with(name);
-        !before.is_some_and(name) && !(open_end && after.is_some_and(name))
+        !(before.is_some_and(name) || open_end && after.is_some_and(name))
     })
 }
 
 /// The first names of what follows a `crate::`, be it one name or a group.
 fn names_after(code: &str) -> Vec<&str> {
-    let name = |text: &str| {
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-        end
-    };
+    let name =
+        |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let Some(group) = code.strip_prefix('{') else { return vec![&code[..name(code)]] };
     let mut names = Vec::new();
     let (mut depth, mut fresh) = (0, true);

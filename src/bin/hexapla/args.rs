@@ -83,6 +83,8 @@ pub enum Command {
     Train(crate::train::Args),
     /// Evaluate runs
     Eval(crate::eval::Args),
+    /// Write a model's logits on made-up rows, to compare with another implementation
+    Probe(crate::probe::Args),
     /// Write the project's report as one HTML page
     Report(crate::report::Args),
     /// Hash tables, packs and runs again and compare with their manifests
@@ -104,6 +106,7 @@ impl Command {
             Command::Pack(args) => crate::run::named(args, ui),
             Command::Train(args) => crate::train::run(args, ui),
             Command::Eval(args) => crate::eval::run(args, ui),
+            Command::Probe(args) => crate::probe::run(args, ui),
             Command::Report(args) => crate::report::run(args, ui),
             Command::Verify(args) => crate::verify::run(args, ui),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table};
 use hexapla::error::Result;
 use hexapla::eval::Score;
 use hexapla::project::evaluate;
@@ -67,8 +67,7 @@ fn table(scores: &[Score]) -> Table {
         langs.insert(&s.lang, s.n);
     }
     let majority = scores.iter().any(|s| s.baseline_majority.is_some());
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    let mut table = crate::table::plain();
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     }

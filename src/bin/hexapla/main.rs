@@ -11,6 +11,7 @@ mod functions;
 mod ingest;
 mod init;
 mod mix;
+mod probe;
 mod queries;
 mod report;
 mod run;

@@ -22,7 +22,7 @@ pub struct Args {
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let project = Project::open(&args.project.project)?;
     let path = args.output.unwrap_or_else(|| project.dir.join("report.html"));
-    let page = hexapla::report::render(&hexapla::report::gather(&project.dir)?);
+    let page = hexapla::report::page(&project.dir)?;
     hexapla::store::manifest::replace(&path, page.as_bytes())?;
     if ui.json() {
         ui.object(&json!({ "report": path, "bytes": page.len() }))?;

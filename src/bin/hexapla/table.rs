@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use hexapla::error::{Error, Result};
 
 /// How results are written.
@@ -108,8 +108,7 @@ pub fn parquet(
 
 fn screen(batches: &[RecordBatch], width: Option<u16>) -> Result<String> {
     let Some(first) = batches.first() else { return Ok(String::new()) };
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    let mut table = plain();
     if let Some(width) = width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
@@ -148,6 +147,21 @@ fn screen(batches: &[RecordBatch], width: Option<u16>) -> Result<String> {
         text.push_str(&format!("… {} of {total} rows; `--format csv` gives all\n", shown));
     }
     Ok(text)
+}
+
+/// An empty table with lines around it and under its header only.
+pub fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    for line in [
+        TableComponent::HorizontalLines,
+        TableComponent::MiddleIntersections,
+        TableComponent::LeftBorderIntersections,
+        TableComponent::RightBorderIntersections,
+    ] {
+        table.remove_style(line);
+    }
+    table
 }
 
 fn short(number: &str) -> String {

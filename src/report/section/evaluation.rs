@@ -65,7 +65,8 @@ fn draw((name, task, metric): (&str, &str, &str), evals: &[&Eval]) -> String {
         cells.push(row);
     }
     if languages.len() > 1 {
-        cells.push(means(&languages, &runs, &values, any_majority.then_some(&majority)));
+        let majorities = || languages.iter().filter_map(|lang| majority(lang)).collect();
+        cells.push(means(&languages, &runs, &values, any_majority.then(majorities)));
     }
 
     let escaped: Vec<String> = runs.iter().map(|run| escape(run)).collect();
@@ -90,7 +91,7 @@ fn means(
     languages: &BTreeSet<&str>,
     runs: &[&str],
     values: &BTreeMap<(&str, &str), &Eval>,
-    majority: Option<&dyn Fn(&str) -> Option<f64>>,
+    majority: Option<Vec<f64>>,
 ) -> Vec<String> {
     let mean = |values: Vec<f64>| match values.len() {
         0 => "–".to_string(),
@@ -98,7 +99,7 @@ fn means(
     };
     let mut row = vec!["<b>mean over languages</b>".to_string(), String::new()];
     if let Some(majority) = majority {
-        row.push(mean(languages.iter().filter_map(|lang| majority(lang)).collect()));
+        row.push(mean(majority));
     }
     for run in runs {
         let own = languages.iter().filter_map(|lang| values.get(&(*lang, *run)));

@@ -32,9 +32,12 @@ pub(super) fn section(report: &Report) -> Option<Section> {
     (!html.is_empty()).then_some(Section { id: "mixture", title: "Language mix", html })
 }
 
-/// Planned tokens and epochs by language, over all stages of the mixture.
-fn targets(mix: &Mix, kind: Kind) -> BTreeMap<&str, (u64, f64)> {
-    let mut targets: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
+/// Planned tokens and epochs by language.
+type Targets<'a> = BTreeMap<&'a str, (u64, f64)>;
+
+/// The targets over all stages of the mixture.
+fn targets(mix: &Mix, kind: Kind) -> Targets<'_> {
+    let mut targets = Targets::new();
     for share in mix.shares.iter().filter(|share| share.kind == kind) {
         let entry = targets.entry(&share.lang).or_default();
         entry.0 += share.target;
@@ -43,7 +46,7 @@ fn targets(mix: &Mix, kind: Kind) -> BTreeMap<&str, (u64, f64)> {
     targets
 }
 
-fn draw(flow: &Flow, plan: Option<(&str, &BTreeMap<&str, (u64, f64)>)>) -> String {
+fn draw(flow: &Flow, plan: Option<(&str, &Targets<'_>)>) -> String {
     let there = |stage: &Stage| flow.steps.iter().any(|step| step.stage == *stage);
     let stages: Vec<(Stage, &str)> =
         DRAWN_STAGES.into_iter().filter(|(stage, _)| there(stage)).collect();

@@ -5,8 +5,12 @@
 //! done by the [`Lazy`] table that it returns, when that is scanned. Tables are named by text,
 //! options are one struct literal: `near_duplicates('kept', {threshold: 0.8})`.
 
+mod duplicates;
+mod exact_duplicates;
 mod lazy;
 mod manifest;
+mod mixture;
+mod near_duplicates;
 mod options;
 mod read;
 
@@ -26,7 +30,13 @@ use super::files;
 use crate::error::{Error, Result};
 
 /// All table functions, in the order of the listing; a new one is a file and a line here.
-pub(crate) const TABLE_FUNCTIONS: &[&TableFunction] = &[&read::READ, &manifest::MANIFEST];
+pub(crate) const TABLE_FUNCTIONS: &[&TableFunction] = &[
+    &read::READ,
+    &manifest::MANIFEST,
+    &exact_duplicates::EXACT_DUPLICATES,
+    &near_duplicates::NEAR_DUPLICATES,
+    &mixture::MIXTURE,
+];
 
 /// A table function as it is listed and called.
 pub struct TableFunction {
@@ -125,14 +135,7 @@ impl Args<'_> {
     pub fn table(&self, place: usize) -> Result<Named> {
         let name = self.text(place, "a table's name")?;
         let reference = parse_name(&name);
-        let found = self.wait(async {
-            match self.state.schema_for_ref(reference.clone()) {
-                Ok(schema) => schema.table(reference.table()).await,
-                Err(_) => Ok(None),
-            }
-        });
-        let found = found.map_err(|e| failure::convert(e, &failure::Names::default()))?;
-        let provider = match found {
+        let provider = match self.find(&reference)? {
             Some(provider) => provider,
             None if files::is_path(&name) => self.open(&name, None)?,
             None => {
@@ -142,6 +145,23 @@ impl Args<'_> {
             }
         };
         Ok(Named { sql: reference.to_quoted_string(), name, provider })
+    }
+
+    /// The table of a name that hexapla gives, if the session has it.
+    pub fn known(&self, name: &str) -> Option<Named> {
+        let reference = parse_name(name);
+        let provider = self.find(&reference).ok().flatten()?;
+        Some(Named { sql: reference.to_quoted_string(), name: name.into(), provider })
+    }
+
+    fn find(&self, reference: &TableReference) -> Result<Option<Arc<dyn TableProvider>>> {
+        let found = self.wait(async {
+            match self.state.schema_for_ref(reference.clone()) {
+                Ok(schema) => schema.table(reference.table()).await,
+                Err(_) => Ok(None),
+            }
+        });
+        found.map_err(|e| failure::convert(e, &failure::Names::default()))
     }
 
     /// The files behind a path or glob as a table.

@@ -33,8 +33,9 @@ pub(super) fn masked(
         return Err(Error::internal(format!("`{}` reads packs", objective.name)));
     };
     let places = batch.rows * batch.length;
-    if batch.tokens.len() < places * 4 || batch.document_lengths.len() != batch.rows {
-        return Err(Error::internal("a micro-batch is smaller than it says"));
+    let aligned = batch.tokens.as_ptr().align_offset(align_of::<i32>()) == 0;
+    if !aligned || batch.tokens.len() < places * 4 || batch.document_lengths.len() != batch.rows {
+        return Err(Error::internal("a micro-batch is not what it says"));
     }
     let layout = Layout::new(
         &batch.document_lengths,
@@ -43,7 +44,8 @@ pub(super) fn masked(
         setting.vocabulary.pad,
         setting.longest,
     )?;
-    let tokens = &batch.tokens.typed_data::<i32>()[..places];
+    let read = batch.tokens.slice_with_length(0, places * 4);
+    let tokens = read.typed_data::<i32>();
     let masked = mask::mask(tokens, setting.vocabulary, setting.mask_probability, setting.key);
     let place_langs = place_langs(batch, &layout);
     let target_langs = match place_langs.is_empty() {

@@ -1,0 +1,203 @@
+//! `near_duplicates('table' [, {…}])`: the rows of nearly equal content and which of them to keep.
+//!
+//! Rows of equal content, and rows whose word 5-grams overlap by the threshold or more, found by
+//! MinHash over bands and checked by the exact overlap. Nothing is removed here.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+
+use super::duplicates::{self, Near, ORDER, Rule, WITHIN_LANGUAGE};
+use super::{Args, TableFunction};
+use crate::dedup::{minhash, shingle};
+use crate::error::Result;
+
+/// The function.
+pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
+    name: "near_duplicates",
+    usage: "near_duplicates('table' [, {threshold: 0.8, bands: 14, rows: 8, ngram: 5, verify: true, \
+            within_language: false, order: 'column desc'}])",
+    doc: "Every row of a table with its cluster of equal or near rows: `doc_id, cluster_id, \
+          cluster_size, keep, kept_id, similarity`, sorted by `doc_id`. Rows are linked when their \
+          `content_key` is equal, or when a band of their MinHash signatures is and the Jaccard \
+          similarity of their word 5-grams is at least the threshold; clusters are what is linked, \
+          however indirectly. Kept is the row with the most characters, of these the one of least \
+          content key, of these the least `doc_id`; `similarity` is the Jaccard similarity to it.",
+    options: &[
+        ("threshold", "0.8; the least Jaccard similarity of two linked rows, above 0 to 1"),
+        ("bands", "14; the bands of a signature: more find more at a lower similarity"),
+        ("rows", "8; the numbers in each band: more find less at a lower similarity"),
+        ("ngram", "5; the words in a shingle; texts of fewer words have exact duplicates alone"),
+        ("verify", "true; whether the similarity is checked, or sharing a band is enough"),
+        WITHIN_LANGUAGE,
+        ORDER,
+    ],
+    tables: 1,
+    example: "SELECT cluster_id, count(*) FROM near_duplicates('kept', {threshold: 0.7}) \
+              GROUP BY cluster_id ORDER BY cluster_id",
+    version: 1,
+    plan,
+};
+
+fn plan(args: &Args<'_>) -> Result<Arc<dyn TableProvider>> {
+    let table = args.table(0)?;
+    let known = ["threshold", "bands", "rows", "ngram", "verify", "within_language", "order"];
+    let options = args.options(1, &known)?;
+    let near = Near {
+        threshold: options.float("threshold", 0.8)?,
+        bands: options.uint("bands", minhash::BANDS as u64)?,
+        rows: options.uint("rows", minhash::ROWS as u64)?,
+        ngram: options.uint("ngram", shingle::WIDTH as u64)?,
+        verify: options.bool("verify", true)?,
+    };
+    let range = |name: &str, valid: bool, expected: &str| match valid {
+        true => Ok(()),
+        false => Err(args.wrong(format!("option `{name}` must be {expected}"))),
+    };
+    range("threshold", near.threshold > 0.0 && near.threshold <= 1.0, "above 0 and up to 1")?;
+    range("bands", (1..=1024).contains(&near.bands), "in 1 to 1024")?;
+    range("rows", (1..=64).contains(&near.rows), "in 1 to 64")?;
+    range("ngram", (1..=64).contains(&near.ngram), "in 1 to 64")?;
+    let within_language = options.bool("within_language", false)?;
+    let order = options.optional_text("order")?;
+    let rule = Rule { within_language, near: Some(near) };
+    duplicates::table(args, &table, order, rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+    use arrow::util::pretty::pretty_format_batches;
+
+    use super::*;
+    use crate::sql::{Session, SessionOptions};
+    use crate::store::manifest::Manifest;
+    use crate::store::part::PartWriter;
+    use crate::store::table::Table;
+
+    fn add(session: &mut Session, dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
+        let dir = dir.join(name);
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = PartWriter::create(&dir, "", name, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        let parts = vec![writer.finish().unwrap()];
+        Manifest { parts, ..Manifest::default() }.commit(&dir).unwrap();
+        session.add_table(name, Table::open(&dir).unwrap()).unwrap();
+    }
+
+    fn ids(ids: &[u64]) -> ArrayRef {
+        Arc::new(UInt64Array::from(ids.to_vec()))
+    }
+
+    fn texts(texts: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from(texts.to_vec()))
+    }
+
+    const LONG: &str = "Einu sinni var karl og kerling í koti sínu, þau áttu sér eina dóttur \
+                        sem hét Helga og kú sem hét Búkolla";
+
+    /// `documents` and `pairs`, and tables of ids of both.
+    fn session(dir: &Path) -> Session {
+        let options = SessionOptions { memory_limit: Some(64 << 20), ..SessionOptions::default() };
+        let mut session = Session::new(options).unwrap();
+        let longer = format!("{LONG}!");
+        let near = LONG.replace("Helga", "Ása");
+        let documents = [LONG, "Привет мир", &longer, "привет  МИР", "你好，世界", &near];
+        let columns = vec![
+            ("doc_id", ids(&[1, 2, 3, 4, 5, 6])),
+            ("text", texts(&documents)),
+            (
+                "lang",
+                texts(&["isl_Latn", "rus_Cyrl", "isl_Latn", "bul_Cyrl", "cmn_Hans", "dan_Latn"]),
+            ),
+        ];
+        add(&mut session, dir, "documents", columns);
+        add(&mut session, dir, "kept", vec![("doc_id", ids(&[1, 2, 3, 4, 6]))]);
+        let columns = vec![
+            ("doc_id", ids(&[11, 12, 13])),
+            ("src_lang", texts(&["eng_Latn"; 3])),
+            ("tgt_lang", texts(&["hin_Deva"; 3])),
+            ("src", texts(&["Hello", "HELLO ", "Hello"])),
+            ("tgt", texts(&["नमस्ते", "नमस्ते", "नमस्कार"])),
+        ];
+        add(&mut session, dir, "pairs", columns);
+        add(&mut session, dir, "pairs_kept", vec![("doc_id", ids(&[11, 12, 13]))]);
+        session
+    }
+
+    fn table(session: &Session, sql: &str) -> Vec<String> {
+        let text = pretty_format_batches(&session.query(sql).unwrap()).unwrap().to_string();
+        let rows = text.lines().skip(3).filter(|line| line.starts_with('|'));
+        rows.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>()[1..].join(" ")).collect()
+    }
+
+    #[test]
+    fn texts_come_from_documents() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        let sql = "SELECT doc_id, cluster_id, cluster_size, keep, kept_id, round(similarity, 2) \
+                   FROM near_duplicates('kept', {threshold: 0.5, bands: 40, rows: 2})";
+        let expected = [
+            "1 1 3 false 3 1.0 ",
+            "2 2 2 false 4 1.0 ",
+            "3 1 3 true 3 1.0 ",
+            "4 2 2 true 4 1.0 ",
+            "6 1 3 false 3 0.57 ",
+        ];
+        assert_eq!(table(&session, sql), expected);
+        let plan = session.serial([]).unwrap().plan(sql).unwrap();
+        assert!(plan.contains("MergeJoin") && !plan.contains("HashJoin"), "{plan}");
+        assert_eq!(table(&session.serial([]).unwrap(), sql), expected);
+    }
+
+    #[test]
+    fn languages_can_be_kept_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let sql = "SELECT doc_id, kept_id FROM near_duplicates('documents', {threshold: 0.5, \
+                   bands: 40, rows: 2, within_language: true}) WHERE NOT keep";
+        assert_eq!(table(&session(dir.path()), sql), ["1 3 "]);
+    }
+
+    #[test]
+    fn pairs_are_duplicates_on_both_sides() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        for name in ["pairs", "pairs_kept"] {
+            let sql = format!("SELECT doc_id, kept_id FROM exact_duplicates('{name}')");
+            assert_eq!(table(&session, &sql), ["11 12 ", "12 12 ", "13 13 "], "{name}");
+        }
+    }
+
+    #[test]
+    fn an_order_decides_before_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        let kept = |order: &str| {
+            let sql = format!(
+                "SELECT DISTINCT kept_id FROM exact_duplicates('documents', {{order: '{order}'}}) \
+                 WHERE cluster_size > 1"
+            );
+            session.query(&sql).map(|_| table(&session, &sql))
+        };
+        assert_eq!(kept("doc_id asc").unwrap(), ["2 "]);
+        assert_eq!(kept("doc_id").unwrap(), ["4 "]);
+        let error = kept("quality desc").unwrap_err().to_string();
+        assert!(error.contains("unknown column `quality`"), "{error}");
+        let error = kept("lang").unwrap_err().to_string();
+        assert!(error.contains("expected a numeric column"), "{error}");
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        let error = |options: &str| {
+            let sql = format!("SELECT * FROM near_duplicates('kept', {options})");
+            session.query(&sql).unwrap_err().to_string()
+        };
+        assert!(error("{threshold: 1.5}").contains("`threshold` must be above 0 and up to 1"));
+        assert!(error("{treshold: 0.5}").contains("unknown option `treshold`"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Training is reproducible, and its tokenizers read and write every script.
+
+use super::*;
+
+const LINES: &[(&str, &str)] = &[
+    ("isl_Latn", "Það er gott veður í dag og sólin skín á fjöllin"),
+    ("isl_Latn", "Hún á hest og hundurinn hennar heitir Kolur"),
+    ("swh_Latn", "Habari za asubuhi, leo kuna jua kali sana"),
+    ("swh_Latn", "Watoto wanacheza mpira uwanjani kila siku"),
+    ("ell_Grek", "Καλημέρα, σήμερα έχει ήλιο και τα παιδιά παίζουν"),
+    ("jpn_Jpan", "今日は天気がいいので、子供たちは公園で遊んでいます"),
+    ("arb_Arab", "الطقس جميل اليوم والأطفال يلعبون في الحديقة"),
+];
+
+fn texts() -> Vec<(u64, String, String)> {
+    (0..60u64)
+        .map(|i| {
+            let (lang, line) = LINES[i as usize % LINES.len()];
+            let rest: String = line.chars().skip(i as usize % 7).collect();
+            (i, lang.to_string(), format!("{line} {rest}"))
+        })
+        .collect()
+}
+
+fn trained(spec: &TrainSpec, texts: &[(u64, String, String)]) -> Result<Tokenizer> {
+    let mut sizes = BTreeMap::new();
+    for (_, lang, text) in texts {
+        *sizes.entry(lang.clone()).or_insert(0) += text.chars().count() as u64;
+    }
+    train(spec, &sizes, texts.iter().map(|(id, lang, text)| Ok((*id, lang, text))))
+}
+
+fn spec(kind: &str, vocab: usize) -> TrainSpec {
+    TrainSpec { kind: kind.into(), vocab, coverage: 1.0, ..TrainSpec::default() }
+}
+
+#[test]
+fn the_order_of_texts_does_not_matter() {
+    let (texts, mut reversed) = (texts(), texts());
+    reversed.reverse();
+    for kind in KINDS {
+        let spec = spec(kind.name, 500);
+        let first = trained(&spec, &texts).unwrap();
+        for _ in 0..5 {
+            assert_eq!(trained(&spec, &reversed).unwrap().json(), first.json());
+        }
+    }
+}
+
+/// Prints what it trained when told to, so that the test below can compare processes.
+#[test]
+fn another_process_trains_the_same_bytes() {
+    const CHILD: &str = "HEXAPLA_TEST_TRAIN_TO";
+    if let Ok(dir) = std::env::var(CHILD) {
+        for kind in KINDS {
+            let trained = trained(&spec(kind.name, 500), &texts()).unwrap();
+            trained.save_to(&std::path::Path::new(&dir).join(kind.name)).unwrap();
+        }
+        return;
+    }
+    let here = tempfile::tempdir().unwrap();
+    for threads in ["1", "3"] {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "token::train::tests::another_process_trains_the_same_bytes"])
+            .env(CHILD, here.path())
+            .env("RAYON_NUM_THREADS", threads)
+            .env("TOKENIZERS_PARALLELISM", if threads == "1" { "false" } else { "true" })
+            .output()
+            .unwrap();
+        assert!(status.status.success());
+        for kind in KINDS {
+            let other = Tokenizer::load(&here.path().join(kind.name)).unwrap();
+            let own = trained(&spec(kind.name, 500), &texts()).unwrap();
+            assert_eq!(other.json(), own.json());
+        }
+    }
+}
+
+#[test]
+fn ids_are_numbered_as_fairseq_does() {
+    for kind in KINDS {
+        let tokenizer = trained(&spec(kind.name, 450), &texts()).unwrap();
+        let special = tokenizer.special();
+        assert_eq!((special.bos, special.pad, special.eos, special.unk), (0, 1, 2, Some(3)));
+        assert_eq!(special.mask, Some(tokenizer.vocab_size() as i32 - 1), "{}", kind.name);
+        assert!(tokenizer.vocab_size() <= 450, "{}", tokenizer.vocab_size());
+        assert_eq!(tokenizer.token(4).as_deref(), Some("<0x00>"));
+    }
+}
+
+#[test]
+fn every_script_is_spelled_and_read_back() {
+    for kind in KINDS {
+        let tokenizer = trained(&spec(kind.name, 700), &texts()).unwrap();
+        for (_, line) in LINES {
+            let ids = tokenizer.encode(line).unwrap();
+            assert!(ids.len() < line.len(), "{} {line}: {ids:?}", kind.name);
+            assert_eq!(tokenizer.decode(&ids).unwrap(), *line, "{}", kind.name);
+        }
+        // Characters that were never seen are spelled in bytes.
+        let unseen = "ทดสอบ 🦅 \u{10ffff}";
+        let ids = tokenizer.encode(unseen).unwrap();
+        assert!(!ids.contains(&3), "{}: {ids:?}", kind.name);
+        assert_eq!(tokenizer.decode(&ids).unwrap(), unseen, "{}", kind.name);
+        assert!(tokenizer.encode("").unwrap().is_empty());
+        assert!(tokenizer.encode("<s> </s> <pad> <mask>").unwrap().iter().all(|id| *id > 2));
+    }
+}
+
+#[test]
+fn a_vocabulary_too_small_for_all_characters_has_unknown_ones() {
+    for kind in KINDS {
+        let spec = TrainSpec { byte_fallback: false, ..spec(kind.name, 40) };
+        let tokenizer = trained(&spec, &texts()).unwrap();
+        assert!(tokenizer.vocab_size() <= 40, "{} {}", kind.name, tokenizer.vocab_size());
+        let ids = tokenizer.encode("天気").unwrap();
+        assert!(ids.contains(&3), "{}: {ids:?}", kind.name);
+    }
+}
+
+#[test]
+fn the_template_is_that_of_xlm_r() {
+    let tokenizer = trained(&spec("unigram", 400), &texts()).unwrap();
+    let inner = tokenizers::Tokenizer::from_bytes(tokenizer.json()).unwrap();
+    let (a, b) = (tokenizer.encode("leo").unwrap(), tokenizer.encode("dag").unwrap());
+    let ids =
+        |e: tokenizers::Encoding| -> Vec<i32> { e.get_ids().iter().map(|id| *id as i32).collect() };
+    let single = inner.encode("leo", true).unwrap();
+    assert_eq!(ids(single), [&[0], a.as_slice(), &[2]].concat());
+    let pair = inner.encode(("leo", "dag"), true).unwrap();
+    assert!(pair.get_type_ids().iter().all(|id| *id == 0));
+    assert_eq!(ids(pair), [&[0], a.as_slice(), &[2, 2], b.as_slice(), &[2]].concat());
+}
+
+#[test]
+fn specifications_that_cannot_be_met_are_refused() {
+    let error = trained(&spec("unigramm", 500), &texts()).unwrap_err();
+    assert_eq!(error.hint(), Some("did you mean `unigram`?"));
+    for spec in [
+        spec("bpe", 100),
+        TrainSpec { alpha: f64::NAN, ..spec("bpe", 500) },
+        TrainSpec { coverage: 0.0, ..spec("bpe", 500) },
+        TrainSpec { max_piece: 0, ..spec("bpe", 500) },
+    ] {
+        assert!(trained(&spec, &texts()).is_err(), "{spec:?}");
+    }
+    let error = trained(&spec("bpe", 500), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "no text to train a tokenizer on");
+}

@@ -1,0 +1,203 @@
+//! What a run begins with: a new model, another's encoder, or its own latest checkpoint.
+//!
+//! The run's folder stays locked until the run ends, and what a killed run left is swept first. A
+//! run is never begun anew over itself, nor resumed with another configuration.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tch::Device;
+
+use crate::error::{Error, Result};
+use crate::store::manifest::Manifest;
+use crate::train::checkpoint::{self, State};
+use crate::train::config::{ModelConfig, TrainConfig};
+use crate::train::model::{Architecture, Encoder};
+use crate::train::optim::Optimizer;
+use crate::train::retention;
+use crate::train::vocabulary::Vocabulary;
+use crate::train::weights::{self, Match};
+
+/// Keys of the configuration that may differ between a run and its resumption.
+const ADJUSTABLE: [&str; 9] = [
+    "steps",
+    "epochs",
+    "tokens",
+    "seeds",
+    "device",
+    "log_every",
+    "save_every",
+    "validate_every",
+    "keep",
+];
+
+/// What a run begins with.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// A new model of this shape.
+    New(&'a ModelConfig),
+    /// The encoder of a run or of a Hugging Face folder; its heads where they fit.
+    From(&'a Path),
+}
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct Run<'a> {
+    /// Its folder.
+    pub dir: &'a Path,
+    /// Its configuration, validated.
+    pub config: &'a TrainConfig,
+    /// What it begins with; not looked at when it is resumed.
+    pub start: Start<'a>,
+    /// The folder of its tokenizer.
+    pub tokenizer: &'a Path,
+    /// The languages there are, for a model with language embeddings.
+    pub languages: &'a [String],
+    /// The seed of weights, masks, dropout and order.
+    pub seed: u64,
+    /// Whether to go on from its latest checkpoint, if there is one.
+    pub resume: bool,
+    /// Node, key and inputs for the manifests of its checkpoints.
+    pub manifest: Manifest,
+}
+
+/// A run with its model, optimizer and place.
+pub(crate) struct Begun {
+    /// The model.
+    pub(crate) model: Encoder,
+    /// Its optimizer.
+    pub(crate) optimizer: Optimizer,
+    /// Where the run is.
+    pub(crate) state: State,
+    /// The checkpoint it goes on from.
+    pub(crate) from: Option<PathBuf>,
+    /// Held until the run ends, so that no second process writes the same run.
+    _lock: File,
+}
+
+impl Begun {
+    /// Locks the folder and makes or loads what the run begins with.
+    ///
+    /// Errors when the run exists and is not to be resumed, or was made otherwise.
+    pub(crate) fn new(
+        run: &Run<'_>,
+        vocabulary: &Vocabulary,
+        labels: &[String],
+        length: Option<i64>,
+    ) -> Result<Self> {
+        run.config.validate()?;
+        let lock = lock(run.dir)?;
+        retention::sweep(run.dir)?;
+        let device = device(&run.config.device)?;
+        let config = serde_json::to_value(run.config)
+            .map_err(|e| Error::internal(format!("configuration of a run: {e}")))?;
+        let latest = retention::latest(run.dir)?;
+        if let Some(dir) = latest {
+            if !run.resume {
+                return Err(Error::usage(format!("run {} exists", run.dir.display()))
+                    .hint_with("go on with it (`--resume`), or move its folder away"));
+            }
+            checkpoint::verify(&dir)?;
+            let state = checkpoint::load_state(&dir)?;
+            same_run(run, &state, &config)?;
+            let model = checkpoint::load_model(&dir, run.config.dtype, device)?;
+            let optimizer = Optimizer::new(model.parameters(), &run.config.optimizer)?;
+            checkpoint::load_optimizer(&dir, &model, &optimizer)?;
+            let state = State { config, ..state };
+            return Ok(Self { model, optimizer, state, from: Some(dir), _lock: lock });
+        }
+        let model = begin(run, vocabulary, labels, length, device)?;
+        let optimizer = Optimizer::new(model.parameters(), &run.config.optimizer)?;
+        let state =
+            State { step: 0, tokens: 0, seed: run.seed, source: Value::Null, config, best: None };
+        Ok(Self { model, optimizer, state, from: None, _lock: lock })
+    }
+}
+
+/// A model at its first step.
+fn begin(
+    run: &Run<'_>,
+    vocabulary: &Vocabulary,
+    labels: &[String],
+    length: Option<i64>,
+    device: Device,
+) -> Result<Encoder> {
+    let tokens = ["mlm", "tlm"].iter().any(|name| run.config.objectives.contains_key(*name));
+    let heads = |shape| Architecture { tokens, labels: labels.to_vec(), ..shape };
+    let new = |shape| Encoder::new(heads(shape), run.seed, run.config.dtype, device);
+    match run.start {
+        Start::New(config) => new(Architecture::new(config, vocabulary, length, run.languages)?),
+        Start::From(path) => {
+            let dir = retention::resolve(path)?;
+            let shape = Architecture::read(&dir)?;
+            if shape.vocabulary < vocabulary.size || shape.pad != vocabulary.pad {
+                return Err(Error::input(
+                    &dir,
+                    format!(
+                        "the model has {} ids with padding {}, the tokenizer {} with {}",
+                        shape.vocabulary, shape.pad, vocabulary.size, vocabulary.pad
+                    ),
+                ));
+            }
+            let model = new(shape)?;
+            weights::read(&dir, &checkpoint::named(&model), Match::Encoder)?;
+            Ok(model)
+        }
+    }
+}
+
+/// Refuses to go on with a run that was made otherwise, and names the difference.
+fn same_run(run: &Run<'_>, state: &State, config: &Value) -> Result<()> {
+    let mut changed: Vec<String> = Vec::new();
+    let (old, new) = (state.config.as_object(), config.as_object());
+    let keys = |map: Option<&serde_json::Map<String, Value>>| -> Vec<String> {
+        map.into_iter().flat_map(|map| map.keys().cloned()).collect()
+    };
+    for key in keys(old).into_iter().chain(keys(new)) {
+        let differs = old.and_then(|map| map.get(&key)) != new.and_then(|map| map.get(&key));
+        if differs && !ADJUSTABLE.contains(&key.as_str()) && !changed.contains(&key) {
+            changed.push(key);
+        }
+    }
+    if state.seed != run.seed {
+        changed.push("seed".into());
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let dir = run.dir.display();
+    Err(Error::usage(format!("run {dir} was made with other values of: {}", changed.join(", ")))
+        .hint_with("set them back, or give the run another name"))
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    let path = dir.join(".lock");
+    let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::usage(format!("run {} is being trained by another process", dir.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+    }
+}
+
+/// The device of a name: `auto`, `cpu`, `cuda` or `cuda:N`.
+pub fn device(name: &str) -> Result<Device> {
+    let index = match name {
+        "auto" => return Ok(Device::cuda_if_available()),
+        "cpu" => return Ok(Device::Cpu),
+        "cuda" => Some(0),
+        _ => name.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok()),
+    };
+    let index =
+        index.ok_or_else(|| Error::unknown("device", name, ["auto", "cpu", "cuda", "cuda:N"]))?;
+    let count = tch::Cuda::device_count();
+    if index as i64 >= count {
+        return Err(Error::usage(format!("device `{name}`: {count} CUDA devices are there"))
+            .hint_with("use `cpu`, or a libtorch with CUDA"));
+    }
+    Ok(Device::Cuda(index))
+}
