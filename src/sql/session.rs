@@ -249,6 +249,12 @@ impl Session {
         Ok(displayable(self.physical(sql)?.as_ref()).indent(false).to_string())
     }
 
+    /// The same with the columns of each operator's rows, `column:type` by `column:type`.
+    pub fn plan_with_columns(&self, sql: &str) -> Result<String> {
+        let plan = self.physical(sql)?;
+        Ok(displayable(plan.as_ref()).set_show_schema(true).indent(false).to_string())
+    }
+
     fn add(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         self.tables.insert(name.into(), provider.clone());
         self.register(name, provider)
