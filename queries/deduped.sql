@@ -1,5 +1,5 @@
 -- deduped: the surviving document of each cluster of exact and near duplicates.
--- in:    kept
+-- in:    kept, measured, documents
 -- out:   deduped
 -- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two texts are duplicates
 -- param: within_language boolean = true   -- whether equal texts in two languages are left alone

@@ -6,7 +6,7 @@ SELECT doc_id,
        source,
        detect_lang(text) AS detected,
        char_count(text) AS n_chars,
-       word_count(text, lang) AS n_words,
+       word_count(text) AS n_words,
        content_key(text) AS content_key,
        gopher_quality(text, lang) AS gopher,
        gopher_repetition(text, lang) AS repetition

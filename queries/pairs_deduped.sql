@@ -1,5 +1,5 @@
 -- pairs_deduped: the surviving pair of each cluster of exact and near duplicates.
--- in:    pairs_kept
+-- in:    pairs_kept, pairs
 -- out:   pairs_deduped
 -- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two pairs are duplicates
 -- param: within_language boolean = true   -- whether equal texts in two language pairs are left alone

@@ -12,8 +12,8 @@ use crate::{dedup, id, identify, measure, pair, text};
 /// Every function without state, by family, in the order of the listing.
 pub const FUNCTIONS: &[&[&Function]] = &[
     text::FUNCTIONS,
-    identify::FUNCTIONS,
     measure::FUNCTIONS,
+    identify::FUNCTIONS,
     pair::FUNCTIONS,
     dedup::FUNCTIONS,
     OURS,
@@ -55,15 +55,48 @@ fn uniform(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use arrow::util::display::array_value_to_string;
+
     use super::*;
+    use crate::sql::{Session, SessionOptions, table_functions};
 
     #[test]
-    fn optional_arguments_come_last() {
-        for Signature { name, args, .. } in all().map(|f| &f.signature) {
+    fn no_two_functions_share_a_name() {
+        let mut names = BTreeSet::new();
+        for function in all() {
+            assert!(names.insert(function.signature.name), "{}", function.signature.name);
+        }
+        for function in table_functions() {
+            assert!(names.insert(function.name), "{}", function.name);
+        }
+    }
+
+    #[test]
+    fn every_function_says_what_it_does_and_shows_it() {
+        for function in all() {
+            let Signature { name, doc, examples, args, .. } = &function.signature;
+            assert!(doc.ends_with('.'), "{name}: the documentation is a sentence");
+            assert!(!examples.is_empty(), "{name}: no example");
             let first_optional = args.iter().position(|a| a.default.is_some());
             let last_required = args.iter().rposition(|a| a.default.is_none());
             if let (Some(optional), Some(required)) = (first_optional, last_required) {
-                assert!(required < optional, "{name}");
+                assert!(required < optional, "{name}: optional arguments come last");
+            }
+        }
+    }
+
+    #[test]
+    fn every_example_gives_what_it_says() {
+        let session = Session::new(SessionOptions::default()).unwrap();
+        for function in all() {
+            for (expression, expected) in function.signature.examples {
+                let batches = session.query(&format!("SELECT {expression}")).unwrap_or_else(|e| {
+                    panic!("{expression}: {e}");
+                });
+                let found = array_value_to_string(batches[0].column(0), 0).unwrap();
+                assert_eq!(&found, expected, "{expression}");
             }
         }
     }
