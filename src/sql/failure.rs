@@ -202,12 +202,11 @@ fn message(text: &str, names: &Names) -> Error {
     if text.contains("Resources exhausted: ") {
         return exhausted(text);
     }
-    let text = text.split(". You might need to add explicit type casts").next().unwrap_or(text);
-    let text = text.replace(
-        "No function matches the given name and argument types ",
-        "no function takes arguments like ",
-    );
-    Error::usage(tidy(&text))
+    let unmatched = "No function matches the given name and argument types '";
+    if let Some(call) = between(text, unmatched, "'") {
+        return Error::usage(format!("no function takes arguments like `{call}`"));
+    }
+    Error::usage(tidy(text))
 }
 
 fn unknown_function(name: &str, names: &Names) -> Error {
@@ -334,11 +333,7 @@ mod tests {
                 "manifest(): unknown table `docs`; expected one of: documents, mix.main, mixed",
                 "",
             ),
-            (
-                "SELECT FROM WHERE",
-                "SQL: expected an expression, found WHERE at line 1, column 13",
-                "",
-            ),
+            ("SELECT lang FROM mixed WHERE", "SQL: expected an expression, found EOF", ""),
             ("SELECT 1; SELECT 2", "one query at a time", ""),
         ] {
             let error = session.query(sql).unwrap_err();

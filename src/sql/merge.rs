@@ -142,8 +142,24 @@ fn with_keys(
             None => equal,
         });
     }
-    let schema = Arc::new(Schema::new(fields));
-    Some(whole.map(|expression| JoinFilter::new(expression, indices, schema)))
+    let Some(whole) = whole else { return Some(None) };
+    // The merge hands over the left columns and then the right ones, whatever the indices say.
+    let mut order: Vec<usize> = (0..indices.len()).collect();
+    order.sort_by_key(|&i| (indices[i].side != JoinSide::Left, i));
+    let whole = whole
+        .transform_up(|e| match e.downcast_ref::<Column>() {
+            Some(column) => {
+                let place = order.iter().position(|&i| i == column.index());
+                let moved = Column::new(column.name(), place.unwrap_or(column.index()));
+                Ok(Transformed::yes(Arc::new(moved) as Arc<dyn PhysicalExpr>))
+            }
+            None => Ok(Transformed::no(e)),
+        })
+        .data()
+        .ok()?;
+    let fields: Vec<Arc<Field>> = order.iter().map(|&i| fields[i].clone()).collect();
+    let indices = order.iter().map(|&i| indices[i].clone()).collect();
+    Some(Some(JoinFilter::new(whole, indices, Arc::new(Schema::new(fields)))))
 }
 
 /// A sort-merge join that wants each side in one partition: repartitioning by hash, which
@@ -220,5 +236,95 @@ impl ExecutionPlan for MergeJoin {
 
     fn metrics(&self) -> Option<MetricsSet> {
         self.join.metrics()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::testing::{numbers, table};
+    use crate::sql::{Session, SessionOptions};
+
+    fn session(dir: &Path, threads: usize) -> Session {
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+        let mut session = Session::new(options).unwrap();
+        session.add_table("a", table(&dir.join("a"), &[&[1, 5, 6], &[8, 9]])).unwrap();
+        // Two parts whose ranges overlap.
+        session.add_table("b", table(&dir.join("b"), &[&[2, 7, 12], &[1, 8, 9]])).unwrap();
+        session.add_table("c", table(&dir.join("c"), &[&[5, 8, 11]])).unwrap();
+        session
+    }
+
+    const JOINS: &[(&str, &[u64])] = &[
+        ("SELECT a.doc_id, a.text, b.text FROM a JOIN b USING (doc_id)", &[1, 8, 9]),
+        (
+            "SELECT a.doc_id, a.text FROM a JOIN b ON a.doc_id = b.doc_id AND a.lang = b.lang \
+             AND length(a.text) <= length(b.text) WHERE a.doc_id < 9",
+            &[1, 8],
+        ),
+        ("SELECT a.doc_id, a.text, b.lang FROM a LEFT JOIN b USING (doc_id)", &[1, 5, 6, 8, 9]),
+        ("SELECT b.doc_id, a.text FROM a RIGHT JOIN b USING (doc_id)", &[1, 2, 7, 8, 9, 12]),
+        ("SELECT doc_id, text FROM a WHERE doc_id IN (SELECT doc_id FROM b)", &[1, 8, 9]),
+        ("SELECT doc_id, text FROM a WHERE doc_id NOT IN (SELECT doc_id FROM b)", &[5, 6]),
+        (
+            "SELECT doc_id, text FROM a WHERE NOT EXISTS \
+             (SELECT 1 FROM b WHERE a.doc_id = b.doc_id)",
+            &[5, 6],
+        ),
+        (
+            "SELECT a.doc_id, b.text FROM a JOIN b ON a.doc_id = b.doc_id \
+             JOIN c ON b.doc_id = c.doc_id",
+            &[8],
+        ),
+        (
+            "SELECT x.doc_id, x.t FROM (SELECT doc_id, upper(text) AS t FROM a WHERE lang <> 'z') x \
+             JOIN b ON x.doc_id = b.doc_id",
+            &[1, 8, 9],
+        ),
+    ];
+
+    #[test]
+    fn tables_are_joined_by_merging() {
+        let dir = tempfile::tempdir().unwrap();
+        for threads in [1, 3] {
+            let parallel = session(dir.path(), threads);
+            let serial = parallel.serial([]).unwrap();
+            for (sql, expected) in JOINS {
+                for session in [&parallel, &serial] {
+                    let plan = session.plan(sql).unwrap();
+                    assert!(plan.contains("SortMergeJoinExec"), "{sql}\n{plan}");
+                    for waste in ["HashJoinExec", "SortExec", "partitioning=Hash"] {
+                        assert!(!plan.contains(waste), "{sql}\n{plan}");
+                    }
+                }
+                assert_eq!(numbers(&serial.query(sql).unwrap()), *expected, "{sql}");
+                let mut found = numbers(&parallel.query(sql).unwrap());
+                found.sort_unstable();
+                assert_eq!(found, *expected, "{sql}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_joins_stay_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path(), 1);
+        let plan = session.plan("SELECT a.doc_id FROM a JOIN b ON a.text = b.text").unwrap();
+        assert!(plan.contains("HashJoinExec"), "{plan}");
+    }
+
+    #[test]
+    fn a_merge_of_wide_text_fits_a_small_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids: Vec<u64> = (0..40_000).collect();
+        let limit = Some(1 << 20);
+        let options = SessionOptions { memory_limit: limit, ..SessionOptions::default() };
+        let mut session = Session::new(options).unwrap();
+        session.add_table("a", table(&dir.path().join("a"), &[&ids])).unwrap();
+        session.add_table("b", table(&dir.path().join("b"), &[&ids])).unwrap();
+        let sql = "SELECT a.doc_id, a.text, b.text FROM a JOIN b USING (doc_id)";
+        let session = session.serial([]).unwrap();
+        assert_eq!(numbers(&session.query(sql).unwrap()), ids);
     }
 }

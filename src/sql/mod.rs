@@ -12,6 +12,7 @@ pub mod recipe;
 mod rowwise;
 pub mod runner;
 pub mod session;
+mod share;
 mod sink;
 mod table_function;
 
@@ -20,6 +21,9 @@ pub use functions::FUNCTIONS;
 pub use recipe::tables_read;
 pub use session::{Session, SessionOptions};
 pub use table_function::TableFunction;
+
+#[cfg(test)]
+mod testing;
 
 /// All table functions, in the order of the listing.
 pub fn table_functions() -> impl Iterator<Item = &'static TableFunction> {

@@ -698,9 +698,9 @@ mod tests {
 
     #[test]
     fn a_malformed_header_is_told_with_its_line() {
-        let text = "-- kept: x.\n-- param: threshold dbl = 1\nSELECT 1";
+        let text = "-- kept: x.\n-- param: threshold doubel = 1\nSELECT 1";
         let error = Query::parse(text, "queries/kept.sql", Origin::BuiltIn).unwrap_err();
-        assert!(error.to_string().starts_with("queries/kept.sql: line 2: unknown type `dbl`"));
+        assert!(error.to_string().starts_with("queries/kept.sql: line 2: unknown type `doubel`"));
         assert_eq!(error.hint(), Some("did you mean `double`?"));
     }
 }

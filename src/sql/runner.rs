@@ -346,6 +346,8 @@ fn count(reasons: &ArrayRef, dropped: &mut BTreeMap<String, u64>) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::super::recipe::Origin;
     use super::super::testing::{numbers, table};
     use super::*;
@@ -390,9 +392,11 @@ mod tests {
             numbers(&session.query(&format!("SELECT doc_id FROM {name}")).unwrap())
         }
 
-        fn written(&self, part: &Part) -> std::time::SystemTime {
+        /// Tells a file from one written anew under its name.
+        fn written(&self, part: &Part) -> (u64, i64) {
             let path = self.dir.path().join("even").join(&part.file);
-            fs::metadata(path).unwrap().modified().unwrap()
+            let data = fs::metadata(path).unwrap();
+            (data.ino(), data.mtime_nsec())
         }
     }
 

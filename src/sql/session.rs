@@ -27,7 +27,7 @@ use super::failure::{self, Names};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
-use super::{files, functions};
+use super::{files, functions, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
 use crate::store::table::Table;
@@ -249,6 +249,12 @@ impl Session {
         Ok(displayable(self.physical(sql)?.as_ref()).indent(false).to_string())
     }
 
+    /// The same with the columns of each operator's rows, `column:type` by `column:type`.
+    pub fn plan_with_columns(&self, sql: &str) -> Result<String> {
+        let plan = self.physical(sql)?;
+        Ok(displayable(plan.as_ref()).set_show_schema(true).indent(false).to_string())
+    }
+
     fn add(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         self.tables.insert(name.into(), provider.clone());
         self.register(name, provider)
@@ -356,7 +362,7 @@ impl Session {
     fn physical(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
         let logical = self.logical(sql)?;
         let state = self.context.state();
-        let physical = self.runtime.block_on(state.create_physical_plan(&logical));
+        let physical = self.runtime.block_on(share::physical_plan(&state, &logical));
         physical.map_err(|e| self.failed(e))
     }
 

@@ -4,5 +4,6 @@ mod cli;
 mod faults;
 mod laws;
 mod reference;
+mod slt;
 mod tidy;
 mod util;

@@ -31,6 +31,7 @@ use futures::future::BoxFuture;
 use crate::error::{Error, Result};
 use crate::sql::failure::{self, Names};
 use crate::sql::provider::{DOC_ID, by_doc_id};
+use crate::sql::share;
 
 /// Rows of one input, in the order of its query.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
@@ -108,7 +109,7 @@ impl TableProvider for Lazy {
             let mut inputs = Vec::new();
             for sql in &self.inputs {
                 let logical = state.create_logical_plan(sql).await?;
-                inputs.push(state.create_physical_plan(&logical).await?);
+                inputs.push(share::physical_plan(state, &logical).await?);
             }
             let scan: Arc<dyn ExecutionPlan> = Arc::new(LazyScan::new(self, inputs));
             let Some(columns) = projection else { return Ok(scan) };

@@ -32,7 +32,6 @@ fn plan(args: &Args<'_>) -> Result<Arc<dyn TableProvider>> {
     let Some(stored) = named.provider.downcast_ref::<StoredTable>() else {
         return Err(args.wrong(format!("`{}` is no table of a project", named.name)));
     };
-    let manifest = stored.table().manifest.clone();
     let field = |name: &str, ty| Field::new(name, ty, true);
     let schema = Arc::new(Schema::new(vec![
         field("file", DataType::Utf8),

@@ -122,8 +122,11 @@ impl Args<'_> {
         match self.args.get(place) {
             None => Ok(Options::default()),
             Some(expr) => Options::parse(expr, known).map_err(|e| {
-                let hint = e.hint().unwrap_or(self.function.usage).to_string();
-                e.within(place_of).hint_with(hint)
+                let e = e.within(place_of);
+                match e.hint() {
+                    Some(_) => e,
+                    None => e.hint_with(format!("write `{}`", self.function.usage)),
+                }
             }),
         }
     }
@@ -138,12 +141,7 @@ impl Args<'_> {
             None => {
                 let names = super::session::table_names(self.state);
                 let error = Error::unknown("table", &name, names.iter().map(String::as_str));
-                let hint = error.hint().map(str::to_string);
-                let error = error.within(format!("{}()", self.function.name));
-                return Err(match hint {
-                    Some(hint) => error.hint_with(hint),
-                    None => error,
-                });
+                return Err(error.within(format!("{}()", self.function.name)));
             }
         };
         Ok(Named { sql: reference.to_quoted_string(), name, provider })

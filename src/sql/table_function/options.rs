@@ -65,11 +65,6 @@ impl Options {
         number.map(Some).ok_or_else(|| wrong(key, "a whole number from 0", value))
     }
 
-    /// A text.
-    pub fn text(&self, key: &str, default: &str) -> Result<String> {
-        Ok(self.optional_text(key)?.unwrap_or_else(|| default.into()))
-    }
-
     /// A text, without a default.
     pub fn optional_text(&self, key: &str) -> Result<Option<String>> {
         let Some(value) = self.given(key) else { return Ok(None) };
@@ -86,13 +81,6 @@ impl Options {
             Some(ScalarValue::Boolean(Some(v))) => Ok(*v),
             Some(value) => Err(wrong(key, "true or false", value)),
         }
-    }
-
-    /// One of several words; the first is the default.
-    pub fn choice(&self, key: &str, valid: &[&'static str]) -> Result<&'static str> {
-        let Some(word) = self.optional_text(key)? else { return Ok(valid[0]) };
-        let found = valid.iter().find(|v| **v == word);
-        found.copied().ok_or_else(|| Error::unknown(key, &word, valid.iter().copied()))
     }
 
     /// A null counts as not given, so that a parameter can switch an option off.
