@@ -7,6 +7,7 @@ mod failure;
 mod files;
 pub mod functions;
 mod merge;
+mod params;
 mod provider;
 pub mod recipe;
 mod rowwise;

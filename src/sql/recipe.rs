@@ -14,8 +14,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use serde_json::Value as Json;
-
+use super::params::{self, quoted};
+pub use super::params::{Param, ParamType, ParamValue, Scalar};
 use crate::error::{Error, Result};
 
 macro_rules! queries {
@@ -72,169 +72,6 @@ pub enum Origin {
     Project(PathBuf),
 }
 
-/// A parameter of a query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Param {
-    /// Its name, without the `$`.
-    pub name: String,
-    /// The type of its values.
-    pub ty: ParamType,
-    /// Its value unless another is given.
-    pub default: ParamValue,
-    /// What it means.
-    pub doc: String,
-}
-
-/// The type of a parameter's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamType {
-    /// `double`.
-    Double,
-    /// `bigint` or `int`.
-    Int,
-    /// `boolean`.
-    Bool,
-    /// `text`.
-    Text,
-}
-
-/// The names of the types in headers.
-const TYPES: &[(&str, ParamType)] = &[
-    ("double", ParamType::Double),
-    ("bigint", ParamType::Int),
-    ("int", ParamType::Int),
-    ("boolean", ParamType::Bool),
-    ("text", ParamType::Text),
-];
-
-/// A parameter's value: one, or one for each key of a source or language.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ParamValue {
-    /// One value.
-    Scalar(Scalar),
-    /// A value for some keys and one for all others; `pick($name, key, …)` takes the first key
-    /// that is there.
-    Keyed {
-        /// The value where no key is there.
-        default: Scalar,
-        /// The values by key.
-        keys: BTreeMap<String, Scalar>,
-    },
-}
-
-/// A single value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Scalar {
-    /// A truth value.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Double(f64),
-    /// A text.
-    Text(String),
-}
-
-impl Scalar {
-    fn from_json(json: &Json) -> Option<Self> {
-        Some(match json {
-            Json::Bool(v) => Scalar::Bool(*v),
-            Json::Number(n) => match n.as_i64() {
-                Some(v) => Scalar::Int(v),
-                None => Scalar::Double(n.as_f64().filter(|v| v.is_finite())?),
-            },
-            Json::String(v) => Scalar::Text(v.clone()),
-            _ => return None,
-        })
-    }
-
-    fn to_json(&self) -> Json {
-        match self {
-            Scalar::Bool(v) => (*v).into(),
-            Scalar::Int(v) => (*v).into(),
-            Scalar::Double(v) => (*v).into(),
-            Scalar::Text(v) => v.as_str().into(),
-        }
-    }
-
-    /// The value under a type; a whole number is a number too.
-    fn typed(&self, ty: ParamType) -> Option<Scalar> {
-        match (self, ty) {
-            (Scalar::Int(v), ParamType::Double) => Some(Scalar::Double(*v as f64)),
-            (Scalar::Bool(_), ParamType::Bool)
-            | (Scalar::Int(_), ParamType::Int)
-            | (Scalar::Double(_), ParamType::Double)
-            | (Scalar::Text(_), ParamType::Text) => Some(self.clone()),
-            _ => None,
-        }
-    }
-
-    fn literal(&self) -> String {
-        match self {
-            Scalar::Bool(v) => v.to_string(),
-            Scalar::Int(v) => v.to_string(),
-            // Debug keeps the point, so that 1.0 stays a DOUBLE.
-            Scalar::Double(v) => format!("{v:?}"),
-            Scalar::Text(v) => quoted(v),
-        }
-    }
-}
-
-impl ParamValue {
-    /// From a JSON scalar, or an object with `default` and other keys.
-    pub fn from_json(json: &Json) -> Result<Self> {
-        let scalar = |json: &Json| {
-            Scalar::from_json(json)
-                .ok_or_else(|| Error::usage(format!("`{json}` is no number, text or truth value")))
-        };
-        let Json::Object(map) = json else { return Ok(ParamValue::Scalar(scalar(json)?)) };
-        let Some(default) = map.get("default") else {
-            return Err(Error::usage("a keyed parameter needs a `default`")
-                .hint_with("write `{ default = 0.6, isl_Latn = 0.4 }`"));
-        };
-        let keys = map
-            .iter()
-            .filter(|(key, _)| *key != "default")
-            .map(|(key, value)| Ok((key.clone(), scalar(value)?)))
-            .collect::<Result<_>>()?;
-        Ok(ParamValue::Keyed { default: scalar(default)?, keys })
-    }
-
-    /// As JSON, for manifests.
-    pub fn to_json(&self) -> Json {
-        match self {
-            ParamValue::Scalar(value) => value.to_json(),
-            ParamValue::Keyed { default, keys } => {
-                let mut map = serde_json::Map::new();
-                map.insert("default".into(), default.to_json());
-                map.extend(keys.iter().map(|(k, v)| (k.clone(), v.to_json())));
-                Json::Object(map)
-            }
-        }
-    }
-
-    /// The text, if it is one.
-    pub fn as_text(&self) -> Option<String> {
-        match self {
-            ParamValue::Scalar(Scalar::Text(text)) => Some(text.clone()),
-            _ => None,
-        }
-    }
-
-    fn typed(&self, ty: ParamType) -> Option<Self> {
-        Some(match self {
-            ParamValue::Scalar(value) => ParamValue::Scalar(value.typed(ty)?),
-            ParamValue::Keyed { default, keys } => ParamValue::Keyed {
-                default: default.typed(ty)?,
-                keys: keys
-                    .iter()
-                    .map(|(k, v)| Some((k.clone(), v.typed(ty)?)))
-                    .collect::<Option<_>>()?,
-            },
-        })
-    }
-}
-
 impl Query {
     /// Reads a query file's text; `place` is named in errors.
     pub fn parse(text: &str, place: &str, origin: Origin) -> Result<Self> {
@@ -279,7 +116,7 @@ impl Query {
             "in" => self.inputs.extend(list()),
             "out" => self.name = rest.into(),
             "run" => self.run = Some(rest.into()),
-            "param" => self.params.push(param(rest)?),
+            "param" => self.params.push(params::parse(rest)?),
             // The first line: `-- kept: what the table is.`
             _ if self.doc.is_empty() && !key.contains(' ') => {
                 if self.name.is_empty() {
@@ -292,36 +129,6 @@ impl Query {
         }
         Ok(())
     }
-}
-
-/// `name type = default -- what it means`.
-fn param(text: &str) -> Result<Param> {
-    let bad = |why: &str| {
-        Error::usage(format!("`{text}` declares no parameter: {why}"))
-            .hint_with("write `-- param: min_confidence double = 0.6   -- what it means`")
-    };
-    let (declared, doc) = text.split_once("--").unwrap_or((text, ""));
-    let (left, value) = declared.split_once('=').ok_or_else(|| bad("no default"))?;
-    let mut words = left.split_whitespace();
-    let (Some(name), Some(ty), None) = (words.next(), words.next(), words.next()) else {
-        return Err(bad("expected a name and a type"));
-    };
-    let Some((_, ty)) = TYPES.iter().find(|(n, _)| *n == ty.to_ascii_lowercase()) else {
-        return Err(Error::unknown("type", ty, TYPES.iter().map(|(n, _)| *n)));
-    };
-    let value = value.trim();
-    let scalar = match value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')) {
-        Some(text) => Some(Scalar::Text(text.replace("''", "'"))),
-        None => serde_json::from_str(value).ok().as_ref().and_then(Scalar::from_json),
-    };
-    let default =
-        scalar.and_then(|s| s.typed(*ty)).ok_or_else(|| bad("its default is not of its type"))?;
-    Ok(Param {
-        name: name.into(),
-        ty: *ty,
-        default: ParamValue::Scalar(default),
-        doc: doc.trim().into(),
-    })
 }
 
 /// The query files of a folder, by file name; none when there is no folder.
@@ -423,7 +230,7 @@ pub fn typed(
                 let known = query.params.iter().map(|p| p.name.as_str());
                 return Err(Error::unknown("parameter", &name, known).within(&query.name));
             };
-            let ty = TYPES.iter().find(|(_, t)| *t == param.ty).map_or("", |(n, _)| n);
+            let ty = param.ty.name();
             let typed = value.typed(param.ty).ok_or_else(|| {
                 Error::usage(format!(
                     "parameter `{}.{name}` is {}; expected a {ty}",
@@ -545,10 +352,6 @@ fn expression(text: &str) -> Result<Expr> {
         .try_with_sql(text)
         .and_then(|mut parser| parser.parse_expr())
         .map_err(|e| Error::internal(format!("literal `{text}`: {e}")))
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 #[derive(Default)]

@@ -210,7 +210,7 @@ pub fn project(dir: &Dir) {
 path = "data/{lang}/*.jsonl"
 
 [source.bitext]
-path = "data/{name}.{src}-{tgt}.*"
+path = "data/{name}.{src}-{tgt}.{lang}"
 format = "moses"
 
 [params.kept]

@@ -121,11 +121,27 @@ pub fn usage(error: &clap::Error) -> ExitCode {
                     message.push_str(line);
                 }
             }
+            if error.kind() == ErrorKind::InvalidSubcommand {
+                hint = nearest_command(error).or(hint);
+            }
             let hint = hint.unwrap_or_else(|| "`hexapla --help` lists the commands".into());
             report(&Error::usage(message).hint_with(hint), std::io::stderr().is_terminal());
             ExitCode::from(2)
         }
     }
+}
+
+/// The subcommand that was probably meant.
+fn nearest_command(error: &clap::Error) -> Option<String> {
+    use clap::CommandFactory;
+    use clap::error::{ContextKind, ContextValue};
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let command = crate::args::Args::command();
+    let names: Vec<&str> = command.get_subcommands().map(|c| c.get_name()).collect();
+    let near = hexapla::error::nearest(typed, &names)?;
+    Some(format!("did you mean `{near}`?"))
 }
 
 impl Observer for Ui {
