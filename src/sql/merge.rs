@@ -307,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_table_is_merged_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = session(dir.path(), 1);
+        session.add_table("none", table(&dir.path().join("none"), &[&[], &[]])).unwrap();
+        let sql = "SELECT a.doc_id, a.text FROM a LEFT JOIN none n USING (doc_id)";
+        assert!(session.plan(sql).unwrap().contains("SortMergeJoinExec"));
+        assert_eq!(numbers(&session.query(sql).unwrap()), [1, 5, 6, 8, 9]);
+    }
+
+    #[test]
     fn other_joins_stay_as_they_are() {
         let dir = tempfile::tempdir().unwrap();
         let session = session(dir.path(), 1);

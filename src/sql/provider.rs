@@ -25,7 +25,6 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable,
@@ -104,13 +103,10 @@ impl StoredTable {
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions().max(1);
-        let runs = self.table.runs();
+        let mut runs = self.table.runs();
         if runs.is_empty() {
-            let schema = match projection {
-                Some(columns) => Arc::new(self.schema.project(columns)?),
-                None => self.schema.clone(),
-            };
-            return Ok(Arc::new(EmptyExec::new(schema)));
+            // A file without rows is scanned all the same: the scan has the order that joins need.
+            runs.push(self.table.manifest.parts.iter().take(1).collect());
         }
         let wants_id = |i: usize| projection.is_none_or(|columns| columns.contains(&i));
         let order = self.doc_id().map(|i| by_doc_id(i).into());
