@@ -8,15 +8,15 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::params::{self, quoted};
+pub use super::params::{Param, ParamType, ParamValue, Scalar};
+use crate::error::{Error, Result};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement, TableFactor,
     Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use super::params::{self, quoted};
-pub use super::params::{Param, ParamType, ParamValue, Scalar};
-use crate::error::{Error, Result};
 
 macro_rules! queries {
     ($($name:literal),+ $(,)?) => {
@@ -453,9 +453,10 @@ mod tests {
             let params = query.params.iter().map(|p| (p.name.clone(), p.default.clone())).collect();
             let bound = bind(&query.sql, &params, 7).unwrap();
             assert!(!bound.contains('$'), "{bound}");
-            let mut declared = query.inputs.clone();
-            declared.sort();
-            assert_eq!(tables_read(&bound).unwrap(), declared, "{}: its `in:`", query.name);
+            // Table functions read more tables than the text names: the texts of the ids.
+            for table in tables_read(&bound).unwrap() {
+                assert!(query.inputs.contains(&table), "{}: `in:` lacks {table}", query.name);
+            }
         }
     }
 
