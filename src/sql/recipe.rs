@@ -453,9 +453,10 @@ mod tests {
             let params = query.params.iter().map(|p| (p.name.clone(), p.default.clone())).collect();
             let bound = bind(&query.sql, &params, 7).unwrap();
             assert!(!bound.contains('$'), "{bound}");
-            let mut declared = query.inputs.clone();
-            declared.sort();
-            assert_eq!(tables_read(&bound).unwrap(), declared, "{}: its `in:`", query.name);
+            // Table functions read more tables than the text names: the texts of the ids.
+            for table in tables_read(&bound).unwrap() {
+                assert!(query.inputs.contains(&table), "{}: `in:` lacks {table}", query.name);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -55,18 +56,22 @@ pub(crate) struct Threads(pub usize);
 /// Tables, functions and limits.
 pub struct Session {
     runtime: Arc<tokio::runtime::Runtime>,
-    environment: Arc<RuntimeEnv>,
+    settings: Settings,
     context: SessionContext,
-    threads: usize,
-    partitions: usize,
-    sort_reservation: usize,
     kernels: Vec<Arc<dyn Kernel>>,
     tables: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
+#[derive(Clone)]
+struct Settings {
+    environment: Arc<RuntimeEnv>,
+    threads: usize,
+    partitions: usize,
+    sort_reservation: usize,
+}
+
 impl Session {
-    /// A session with the functions of the registry and no tables. Its plans use all threads, so
-    /// the order of rows is a query's own affair (`ORDER BY`).
+    /// A session with the functions of the registry and no tables. Its plans use all threads.
     pub fn new(options: SessionOptions) -> Result<Self> {
         let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
         let threads = options.threads.unwrap_or_else(available).max(1);
@@ -90,18 +95,8 @@ impl Session {
             environment.build_arc().map_err(|e| failure::convert(e, &Names::default()))?;
         // A sort keeps this much aside for merging what it spilled.
         let sort_reservation = options.memory_limit.map_or(10 << 20, |l| (l / 16).min(10 << 20));
-        let mut session = Self {
-            runtime: Arc::new(runtime),
-            context: SessionContext::new(),
-            environment,
-            threads,
-            partitions: threads,
-            sort_reservation,
-            kernels: Vec::new(),
-            tables: BTreeMap::new(),
-        };
-        session.rebuild()?;
-        Ok(session)
+        let settings = Settings { environment, threads, partitions: threads, sort_reservation };
+        Self::assemble(Arc::new(runtime), settings, Vec::new(), BTreeMap::new())
     }
 
     /// The same session with plans of one partition: its rows come in an order that is a function
@@ -110,20 +105,34 @@ impl Session {
         &self,
         replace: impl IntoIterator<Item = (&'t str, Table)>,
     ) -> Result<Session> {
-        let mut session = Self {
-            runtime: self.runtime.clone(),
-            environment: self.environment.clone(),
-            context: SessionContext::new(),
-            threads: self.threads,
-            partitions: 1,
-            sort_reservation: self.sort_reservation,
-            kernels: self.kernels.clone(),
-            tables: self.tables.clone(),
-        };
+        let mut tables = self.tables.clone();
         for (name, table) in replace {
-            session.tables.insert(name.into(), Arc::new(StoredTable::new(table)?));
+            tables.insert(name.into(), Arc::new(StoredTable::new(table)?));
         }
-        session.rebuild()?;
+        let settings = Settings { partitions: 1, ..self.settings.clone() };
+        Self::assemble(self.runtime.clone(), settings, self.kernels.clone(), tables)
+    }
+
+    fn assemble(
+        runtime: Arc<tokio::runtime::Runtime>,
+        settings: Settings,
+        kernels: Vec<Arc<dyn Kernel>>,
+        tables: BTreeMap<String, Arc<dyn TableProvider>>,
+    ) -> Result<Self> {
+        let context = context(&settings)?;
+        for function in functions::all() {
+            context.register_udf(constant_function(function));
+        }
+        for kernel in &kernels {
+            context.register_udf(scalar_function(kernel.clone()));
+        }
+        for function in TABLE_FUNCTIONS {
+            context.register_udtf(function.name, Arc::new(Planned(function)));
+        }
+        let session = Self { runtime, settings, context, kernels, tables };
+        for (name, provider) in &session.tables {
+            session.register(name, provider.clone())?;
+        }
         Ok(session)
     }
 
@@ -219,7 +228,9 @@ impl Session {
         Ok(batches)
     }
 
-    /// Hands the rows of a query to `each` as they come and returns their schema.
+    /// Hands the rows of a query to `each` as they come and returns their schema. Rows that are
+    /// only selected come in the order of their table; those of aggregates, windows and sorts are
+    /// made by all threads and have the order that the query asks for.
     pub fn stream(
         &self,
         sql: &str,
@@ -260,45 +271,6 @@ impl Session {
         self.register(name, provider)
     }
 
-    /// A context with this session's settings, functions and tables.
-    fn rebuild(&mut self) -> Result<()> {
-        let mut config = SessionConfig::new()
-            .with_batch_size(BATCH_ROWS)
-            .with_target_partitions(self.partitions)
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            .with_information_schema(true)
-            .with_extension(Arc::new(Threads(self.threads)));
-        let options = config.options_mut();
-        // With it, a filter and two fields of a struct function evaluate the function three times.
-        options.optimizer.enable_leaf_expression_pushdown = false;
-        options.execution.sort_spill_reservation_bytes = self.sort_reservation;
-        let mut rules = PhysicalOptimizer::new().rules;
-        let place = rules.iter().position(|r| r.name() == merge::BEFORE).ok_or_else(|| {
-            Error::internal(format!("DataFusion has no rule `{}` any more", merge::BEFORE))
-        })?;
-        rules.insert(place, Arc::new(MergeJoins));
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(self.environment.clone())
-            .with_default_features()
-            .with_physical_optimizer_rules(rules)
-            .build();
-        self.context = SessionContext::new_with_state(state);
-        for function in functions::all() {
-            self.context.register_udf(constant_function(function));
-        }
-        for kernel in &self.kernels {
-            self.context.register_udf(scalar_function(kernel.clone()));
-        }
-        for function in TABLE_FUNCTIONS {
-            self.context.register_udtf(function.name, Arc::new(Planned(function)));
-        }
-        for (name, provider) in self.tables.clone() {
-            self.register(&name, provider)?;
-        }
-        Ok(())
-    }
-
     fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let reference = parse_name(name).resolve(CATALOG, SCHEMA);
         let catalog = match self.context.catalog(CATALOG) {
@@ -335,17 +307,12 @@ impl Session {
             let references =
                 state.resolve_table_references(&statement).map_err(|e| self.failed(e))?;
             for reference in references {
+                // Opened anew each time: the file may have changed since an earlier query.
                 let name = reference.table().to_string();
-                let known = self.context.table_exist(reference.clone()).unwrap_or(true);
-                if !known && reference.schema().is_none() && files::is_path(&name) {
+                let ours = reference.schema().is_some() || self.tables.contains_key(&name);
+                if !ours && files::is_path(&name) {
                     let provider = files::open(&name, None, &state).await?;
                     self.register(&name, provider)?;
-                } else if reference.schema().is_none() && !self.tables.contains_key(&name) {
-                    // A path that an earlier query opened: the file may have changed.
-                    if files::is_path(&name) && known {
-                        let provider = files::open(&name, None, &state).await?;
-                        self.register(&name, provider)?;
-                    }
                 }
             }
             let plan = state.statement_to_plan(statement).await.map_err(|e| self.failed(e))?;
@@ -361,7 +328,10 @@ impl Session {
 
     fn physical(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
         let logical = self.logical(sql)?;
-        let state = self.context.state();
+        let mut state = self.context.state();
+        if !gathers(&logical).map_err(|e| self.failed(e))? {
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
         let physical = self.runtime.block_on(share::physical_plan(&state, &logical));
         physical.map_err(|e| self.failed(e))
     }
@@ -380,7 +350,7 @@ impl Session {
 
     /// The threads that work on a query or on several parts at once.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.settings.threads
     }
 
     pub(crate) fn failed(&self, error: datafusion::common::DataFusionError) -> Error {
@@ -397,6 +367,45 @@ impl Session {
         };
         failure::convert(error, &names)
     }
+}
+
+/// A context with hexapla's settings and DataFusion's own functions.
+fn context(settings: &Settings) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(settings.partitions)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_information_schema(true)
+        .with_extension(Arc::new(Threads(settings.threads)));
+    let options = config.options_mut();
+    // With it, a filter and two fields of a struct function evaluate the function three times.
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    options.execution.sort_spill_reservation_bytes = settings.sort_reservation;
+    let mut rules = PhysicalOptimizer::new().rules;
+    let place = rules.iter().position(|r| r.name() == merge::BEFORE).ok_or_else(|| {
+        Error::internal(format!("DataFusion has no rule `{}` any more", merge::BEFORE))
+    })?;
+    rules.insert(place, Arc::new(MergeJoins));
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(settings.environment.clone())
+        .with_default_features()
+        .with_physical_optimizer_rules(rules)
+        .build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+/// Whether a plan gathers rows before it gives any: only then are threads worth an order.
+fn gathers(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
+    plan.exists(|node| {
+        Ok(matches!(
+            node,
+            LogicalPlan::Aggregate(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Window(_)
+                | LogicalPlan::Distinct(_)
+        ))
+    })
 }
 
 /// Whether a query's text calls a function: its name, as a word, before a parenthesis.
@@ -430,115 +439,4 @@ pub(crate) fn table_names(state: &SessionState) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{cells, numbers, table};
-    use super::*;
-
-    fn session(dir: &Path, threads: usize) -> Session {
-        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
-        let mut session = Session::new(options).unwrap();
-        session.add_table("documents", table(&dir.join("a"), &[&[1, 5, 6], &[8, 9]])).unwrap();
-        session.add_table("mix.main", table(&dir.join("b"), &[&[5, 8, 11]])).unwrap();
-        // Two parts whose ranges overlap.
-        session.add_table("mixed", table(&dir.join("c"), &[&[2, 7, 12], &[1, 8, 9]])).unwrap();
-        session
-    }
-
-    #[test]
-    fn tables_are_found_by_their_names_and_read_in_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path(), 2).serial([]).unwrap();
-        assert_eq!(session.tables(), ["documents", "mix.main", "mixed"]);
-        let ids = |sql: &str| numbers(&session.query(sql).unwrap());
-        assert_eq!(ids("SELECT doc_id FROM documents"), [1, 5, 6, 8, 9]);
-        assert_eq!(ids("SELECT doc_id FROM mix.main"), [5, 8, 11]);
-        assert_eq!(ids("SELECT doc_id, text FROM mixed"), [1, 2, 7, 8, 9, 12]);
-        assert_eq!(ids("SELECT doc_id FROM mixed WHERE doc_id > 7"), [8, 9, 12]);
-        assert_eq!(ids("SELECT doc_id FROM mixed WHERE lang = 'yor_Latn'"), [1, 7]);
-        assert_eq!(ids("SELECT doc_id FROM documents LIMIT 2"), [1, 5]);
-        assert_eq!(ids("SELECT count(*) FROM mixed"), [6]);
-        for table in ["documents", "mixed"] {
-            let plan = session.plan(&format!("SELECT doc_id FROM {table} ORDER BY doc_id"));
-            assert!(!plan.as_ref().unwrap().contains("SortExec"), "{plan:?}");
-        }
-    }
-
-    #[test]
-    fn the_manifest_is_a_table() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path(), 2);
-        let sql = "SELECT rows FROM manifest('documents') ORDER BY first_id";
-        assert_eq!(numbers(&session.query(sql).unwrap()), [3, 2]);
-        let sql = "SELECT last_id FROM manifest('mix.main')";
-        assert_eq!(numbers(&session.query(sql).unwrap()), [11]);
-    }
-
-    #[test]
-    fn files_are_read_by_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path(), 2);
-        let write = |name: &str, bytes: &[u8]| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            path.to_string_lossy().into_owned()
-        };
-        let jsonl = "{\"a\": 1, \"t\": \"þ\"}\n{\"a\": 2}\n";
-        let zst = zstd::encode_all(jsonl.as_bytes(), 1).unwrap();
-        for path in [
-            write("x.jsonl", jsonl.as_bytes()),
-            write("x.jsonl.zst", &zst),
-            write("x y [1].csv", b"a,t\n1,\"two\nlines\"\n2,\n"),
-            write("x.tsv", "a\tt\n1\tþ\n2\t\n".as_bytes()),
-        ] {
-            let ids = numbers(&session.query(&format!("SELECT a FROM '{path}'")).unwrap());
-            assert_eq!(ids, [1, 2], "{path}");
-            let sql = format!("SELECT count(t) FROM read('{path}') WHERE a < 2");
-            assert_eq!(numbers(&session.query(&sql).unwrap()), [1], "{path}");
-        }
-        let glob = format!("SELECT doc_id FROM '{}/a/*.parquet' ORDER BY 1", dir.path().display());
-        assert_eq!(numbers(&session.query(&glob).unwrap()), [1, 5, 6, 8, 9]);
-        let folder = format!("SELECT doc_id FROM '{}/b'", dir.path().display());
-        assert_eq!(numbers(&session.query(&folder).unwrap()), [5, 8, 11]);
-        let path = dir.path().join("x.jsonl");
-        std::fs::write(&path, "{\"a\": 7}\n").unwrap();
-        let again = format!("SELECT a FROM '{}'", path.display());
-        assert_eq!(numbers(&session.query(&again).unwrap()), [7]);
-        assert_eq!(session.tables(), ["documents", "mix.main", "mixed"]);
-        let error = session.query("SELECT * FROM 'nowhere.jsonl'").unwrap_err();
-        assert_eq!(error.to_string(), "nowhere.jsonl: no such file");
-    }
-
-    #[test]
-    fn a_session_only_reads() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path(), 1);
-        for sql in [
-            "CREATE TABLE x AS SELECT 1",
-            "DROP TABLE documents",
-            "INSERT INTO documents VALUES (1, 'a', 'b')",
-            "COPY documents TO 'x.parquet'",
-            "SET datafusion.execution.batch_size = 1",
-            "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION 'x.csv'",
-        ] {
-            let error = session.query(sql).unwrap_err();
-            assert!(error.to_string().starts_with("a query only reads"), "{sql}: {error}");
-        }
-        assert_eq!(session.tables(), ["documents", "mix.main", "mixed"]);
-        session.query("SHOW TABLES").unwrap();
-        session.query("EXPLAIN SELECT 1").unwrap();
-    }
-
-    #[test]
-    fn a_callback_may_use_the_session() {
-        let dir = tempfile::tempdir().unwrap();
-        let session = session(dir.path(), 1);
-        let mut inner = 0;
-        let each = &mut |batch: RecordBatch| {
-            let sql = format!("SELECT count(*) FROM documents LIMIT {}", batch.num_rows());
-            inner += cells(&session.query(&sql)?).len();
-            Ok(())
-        };
-        session.stream("SELECT * FROM mix.main", each).unwrap();
-        assert_eq!(inner, 1);
-    }
-}
+mod tests;
