@@ -232,10 +232,12 @@ impl Builder<'_> {
         Ok(manifest)
     }
 
-    /// The model of a run; at step 0 as it was drawn, before it saw anything.
+    /// The model of a run, computing in the run's own numbers; at step 0 as it was drawn, before it
+    /// saw anything.
     fn model(&self, run: &str, dir: &Path, step: Option<u64>) -> Result<Encoder> {
+        let dtype = self.project.train(run)?.dtype;
         match step {
-            None => fresh::trained(dir),
+            None => fresh::trained(dir, dtype),
             Some(0) => {
                 if self.project.train(run)?.init.is_some() {
                     return Err(Error::usage(format!("train.{run}@0 begins with other weights"))
@@ -243,9 +245,9 @@ impl Builder<'_> {
                 }
                 let config = self.project.train(run)?;
                 let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
-                fresh::untrained(dir, seed)
+                fresh::untrained(dir, seed, dtype)
             }
-            Some(step) => fresh::trained(&retention::step_dir(dir, step)),
+            Some(step) => fresh::trained(&retention::step_dir(dir, step), dtype),
         }
     }
 }
@@ -441,6 +443,9 @@ fn retrieval(
     most: usize,
 ) -> Result<Vec<Score>> {
     let longest = model.architecture().longest();
+    // XTREME's Tatoeba protocol reads layer 7 of 12 (13 of 24): the upper ones serve the masked
+    // words, not the meaning.
+    let layer = (model.architecture().layers as usize * 7).div_ceil(12);
     // Two equal texts on one side would have one vector and two right answers.
     let mut scores = Vec::new();
     for (lang, chosen) in drawn(&rows.langs, |i| id::hash64(rows.src[i].as_bytes()), usize::MAX) {
@@ -455,7 +460,7 @@ fn retrieval(
                 .iter()
                 .map(|&i| encode(tokenizer, &texts[i], None, longest))
                 .collect::<Result<Vec<_>>>()?;
-            predict::embed(model, &ids, &vec![lang.clone(); ids.len()], None, BATCH)
+            predict::embed(model, &ids, &vec![lang.clone(); ids.len()], Some(layer), BATCH)
         };
         let (src, tgt) = (side(&rows.src)?, side(&rows.tgt)?);
         for (metric, value) in [

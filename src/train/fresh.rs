@@ -1,4 +1,4 @@
-//! Models to be asked, on the CPU in fp32: as a run left them, or as it began.
+//! Models to be asked, on the CPU: as a run left them, or as it began.
 //!
 //! Learns nothing.
 
@@ -17,12 +17,12 @@ pub fn set_threads(threads: usize) {
 }
 
 /// The model of a run's latest checkpoint, or of a Hugging Face folder.
-pub fn trained(path: &Path) -> Result<Encoder> {
-    predict::load(path, Dtype::Fp32, Device::Cpu)
+pub fn trained(path: &Path, dtype: Dtype) -> Result<Encoder> {
+    predict::load(path, dtype, Device::Cpu)
 }
 
 /// The model of a run as it was drawn from its seed, before its first step.
-pub fn untrained(path: &Path, seed: u64) -> Result<Encoder> {
+pub fn untrained(path: &Path, seed: u64, dtype: Dtype) -> Result<Encoder> {
     let shape = Architecture::read(&retention::resolve(path)?)?;
-    Encoder::new(shape, seed, Dtype::Fp32, Device::Cpu)
+    Encoder::new(shape, seed, dtype, Device::Cpu)
 }
