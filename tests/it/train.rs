@@ -29,9 +29,11 @@ fn a_run_leaves_a_checkpoint_and_is_never_overwritten() {
     assert_eq!(last["step"], 12);
     let losses = last["validation"].as_object().unwrap();
     assert!(losses.keys().any(|k| k.starts_with("mlm/")), "{losses:?}");
-    assert!(metrics.iter().any(|l| {
-        l["losses"].as_object().unwrap().keys().any(|k| k.starts_with("tlm/"))
-    }));
+    assert!(
+        metrics
+            .iter()
+            .any(|l| { l["losses"].as_object().unwrap().keys().any(|k| k.starts_with("tlm/")) })
+    );
     // The rows were used where they are mapped.
     assert!(last["bytes_aliased"].as_u64().unwrap() > 0);
     let step = dir.join("runs/pretrain/step-12");
@@ -78,7 +80,8 @@ fn a_killed_run_goes_on_as_if_nothing_had_been() {
     }
     killed.ok(&args);
     assert_eq!(learned(&killed).last(), learned(&whole).last());
-    let weights = |dir: &Dir| fs::read(dir.join("runs/pretrain/step-12/model.safetensors")).unwrap();
+    let weights =
+        |dir: &Dir| fs::read(dir.join("runs/pretrain/step-12/model.safetensors")).unwrap();
     assert!(weights(&killed) == weights(&whole), "the weights differ");
 }
 
