@@ -14,9 +14,12 @@ began=$(date +%s)
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 run() {
-  printf '\033[36m$'
-  printf ' %q' "$@" | sed "s/\\\\\\([][(){}*' ,=><.]\\)/\\1/g"
-  printf '\033[0m\n'
+  local shown='' arg
+  for arg in "$@"; do
+    case $arg in *[!A-Za-z0-9_./=:@%+,-]*) arg="\"$arg\"" ;; esac
+    shown+=" $arg"
+  done
+  printf '\033[36m$%s\033[0m\n' "$shown"
   "$@"
 }
 
@@ -49,9 +52,9 @@ run hexapla run
 run hexapla sql -c "SELECT reason, count(*) AS rows FROM kept_dropped GROUP BY reason ORDER BY rows DESC"
 
 say "Any file is a table, and any table a file"
-run hexapla sql -c "SELECT doc_id AS id, text, url FROM documents WHERE lang = 'isl_Latn' LIMIT 500" --format ndjson -o ../try/icelandic.jsonl
-run hexapla ingest ../try/icelandic.jsonl --lang is --out ../try/icelandic
-run hexapla sql -t icelandic=../try/icelandic -c "SELECT lang, count(*) AS rows, sum(char_count(text)) AS chars FROM icelandic GROUP BY lang"
+run hexapla sql -c "SELECT doc_id AS id, text, url FROM documents WHERE lang = 'fin_Latn' LIMIT 500" --format ndjson -o ../try/finnish.jsonl
+run hexapla ingest ../try/finnish.jsonl --lang fi --out ../try/finnish
+run hexapla sql -t finnish=../try/finnish -c "SELECT lang, count(*) AS rows, sum(char_count(text)) AS chars FROM finnish GROUP BY lang"
 
 say "The mixture, decided before anything is trained"
 run hexapla mix main --dry-run

@@ -139,7 +139,8 @@ fn compression_of(path: &str) -> (&str, FileCompressionType) {
 
 /// A path as a URL; every byte that could mean something else is escaped.
 fn url(path: &Path) -> Result<ListingTableUrl> {
-    let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    // An object store knows no `..` and no links.
+    let path = path.canonicalize().map_err(|e| Error::io(path, e))?;
     let mut url = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -65,8 +65,11 @@ impl StoredTable {
 
     /// One part as the Parquet source wants it, with what the manifest knows of it.
     fn file(&self, part: &Part) -> PlanResult<PartitionedFile> {
-        let path = std::path::absolute(self.table.path(part))
-            .map_err(DataFusionError::IoError)
+        let path = self.table.path(part);
+        // An object store knows no `..` and no links.
+        let path = path
+            .canonicalize()
+            .map_err(|e| DataFusionError::Execution(format!("{}: {e}", path.display())))
             .and_then(|p| Ok(ObjectPath::from_absolute_path(p)?))?;
         let mut file = PartitionedFile::new("", part.bytes);
         file.object_meta.location = path;
