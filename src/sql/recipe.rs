@@ -8,15 +8,17 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::params::{self, quoted};
-pub use super::params::{Param, ParamType, ParamValue, Scalar};
-use crate::error::{Error, Result};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement, TableFactor,
     Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use super::params::{self, quoted};
+use crate::error::{Error, Result};
+
+pub use super::params::{Param, ParamType, ParamValue, Scalar};
 
 macro_rules! queries {
     ($($name:literal),+ $(,)?) => {

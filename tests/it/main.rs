@@ -6,4 +6,6 @@ mod laws;
 mod reference;
 mod slt;
 mod tidy;
+#[cfg(feature = "train")]
+mod train;
 mod util;
