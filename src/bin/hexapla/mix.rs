@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// Show the plan of a mixture
 #[derive(clap::Args)]
 pub struct Args {
-    /// The mixture's name; the only one when left out
+    /// The mixture's name; all when left out
     name: Option<String>,
     #[command(flatten)]
     build: BuildArgs,

@@ -15,7 +15,7 @@ use crate::ui::Ui;
 /// Build nodes and all they need
 #[derive(clap::Args)]
 pub struct Args {
-    /// Nodes such as kept, tokenizer.main, pack.main; without any, all but training
+    /// Nodes such as kept, tokenizer.main, pack.main; without any, all but training and evaluation
     nodes: Vec<String>,
     #[command(flatten)]
     build: BuildArgs,
