@@ -53,6 +53,8 @@ pub struct Outcome {
     pub state: State,
     /// Why it was built, in words.
     pub why: Vec<String>,
+    /// Whether it was asked for, rather than needed by another.
+    pub asked: bool,
     /// What `rows` counts.
     pub unit: &'static str,
     /// Rows written.
@@ -182,6 +184,7 @@ impl<'a> Builder<'a> {
             node: node.to_string(),
             state,
             why,
+            asked,
             unit: match node {
                 Node::Tokenizer(_) => "tokens",
                 Node::Train(_) => "steps",
@@ -269,6 +272,7 @@ impl<'a> Builder<'a> {
                 node: name,
                 state: State::Built,
                 why: Vec::new(),
+                asked: true,
                 unit: "failures",
                 rows: Some(failures),
                 dropped: BTreeMap::new(),
@@ -315,13 +319,21 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
     let from_file = project.config.memory_limit.as_deref();
     let memory_limit = match options.memory_limit {
         Some(bytes) => Some(bytes),
-        None => from_file.map(super::config::parse_bytes).transpose()?,
+        None => from_file.map(super::config::parse_bytes).transpose()?.or_else(half_the_memory),
     };
     Ok(SessionOptions {
         memory_limit,
         threads: Some(threads(project, options)),
         ..SessionOptions::default()
     })
+}
+
+/// Half of the machine's memory in bytes, where the system tells it as Linux does.
+fn half_the_memory() -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    let kib: usize = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024 / 2)
 }
 
 fn threads(project: &Project, options: &Options) -> usize {

@@ -50,20 +50,7 @@ impl Builder<'_> {
         old: Option<&Manifest>,
     ) -> Result<Manifest> {
         let dir = self.dir(&Node::Train(name.into()));
-        if let Some(old) = old {
-            let changes: Vec<String> = manifest
-                .inputs
-                .iter()
-                .filter(|(k, v)| old.inputs.get(*k) != Some(*v))
-                .map(|(k, _)| k.clone())
-                .collect();
-            return Err(Error::usage(format!(
-                "the run {} was trained with something else: {} changed",
-                dir.display(),
-                changes.join(", ")
-            ))
-            .hint_with("a run is never overwritten: name another run, or move its folder away"));
-        }
+        self.same_run(&dir, &manifest, old)?;
         let config = self.project.train(name)?;
         // libtorch's threads are its own; the number decides sums, hence results.
         fresh::set_threads(self.threads());
@@ -86,6 +73,44 @@ impl Builder<'_> {
         manifest.rows_out = steps;
         manifest.commit(&dir)?;
         Ok(manifest)
+    }
+
+    /// Errors when a run, finished or interrupted, was made from something else than it would be
+    /// now; how long it goes on and how often it logs and saves may differ when it is resumed.
+    fn same_run(&self, dir: &Path, new: &Manifest, old: Option<&Manifest>) -> Result<()> {
+        let interrupted = match old {
+            Some(_) => None,
+            None => match retention::latest(&first_seed(dir))? {
+                Some(step) => Manifest::read(&step)?,
+                None => None,
+            },
+        };
+        let Some(old) = old.or(interrupted.as_ref()) else { return Ok(()) };
+        let names = new.inputs.keys().chain(old.inputs.keys());
+        let changed: BTreeSet<&str> = names
+            .map(String::as_str)
+            .filter(|k| new.inputs.get(*k) != old.inputs.get(*k))
+            .collect();
+        let fixed: Vec<&str> =
+            changed.iter().copied().filter(|k| !run::ADJUSTABLE.contains(k)).collect();
+        if fixed.is_empty() && (self.options.resume || changed.is_empty()) {
+            return Ok(());
+        }
+        let (what, hint) = match fixed.is_empty() {
+            true => (
+                changed.into_iter().collect::<Vec<_>>(),
+                "`hexapla train --resume` goes on with it under the new values",
+            ),
+            false => {
+                (fixed, "a run is never overwritten: name another run, or move its folder away")
+            }
+        };
+        Err(Error::usage(format!(
+            "the run {} was trained with something else: {} changed",
+            dir.display(),
+            what.join(", ")
+        ))
+        .hint_with(hint))
     }
 
     fn one_run(
@@ -208,16 +233,18 @@ impl Builder<'_> {
         for (i, reference) in config.runs.iter().enumerate() {
             self.observer.progress(i as u64, Some(config.runs.len() as u64), "runs");
             let (run, step) = run_reference(reference)?;
-            let dir = first_seed(&self.dir(&Node::Train(run.clone())));
-            let tokenizer = Tokenizer::load(&retention::resolve(&dir)?)?;
-            let model = self.model(&run, &dir, step)?;
-            let found = if is_retrieval {
-                retrieval(&model, &tokenizer, &Sides::read(&batches)?, config.rows)
-            } else {
-                classification(&model, &tokenizer, &Labelled::read(&batches)?, config.rows)
-            };
-            let found = found.map_err(|e| e.within(reference))?;
-            scores.extend(found.into_iter().map(|s| Score { run: reference.clone(), ..s }));
+            for (suffix, dir, seed) in self.seeds_of(&run)? {
+                let tokenizer = Tokenizer::load(&retention::resolve(&dir)?)?;
+                let model = self.model(&run, &dir, step, seed)?;
+                let found = if is_retrieval {
+                    retrieval(&model, &tokenizer, &Sides::read(&batches)?, config.rows)
+                } else {
+                    classification(&model, &tokenizer, &Labelled::read(&batches)?, config.rows)
+                };
+                let found = found.map_err(|e| e.within(reference))?;
+                let name = format!("{reference}{suffix}");
+                scores.extend(found.into_iter().map(|s| Score { run: name.clone(), ..s }));
+            }
         }
         let dir = self.dir(&Node::Eval(name.into()));
         let batch = super::evaluate::batch(&scores)?;
@@ -232,22 +259,31 @@ impl Builder<'_> {
         Ok(manifest)
     }
 
+    /// The folders of a run, one for each of its seeds, with what tells them apart in a table.
+    fn seeds_of(&self, run: &str) -> Result<Vec<(String, PathBuf, u64)>> {
+        let dir = self.dir(&Node::Train(run.into()));
+        Ok(match self.project.train(run)?.seeds.as_slice() {
+            [] => vec![(String::new(), dir, self.project.config.seed)],
+            [only] => vec![(String::new(), dir, *only)],
+            seeds => seeds
+                .iter()
+                .map(|s| (format!(" seed {s}"), dir.join(format!("seed-{s}")), *s))
+                .collect(),
+        })
+    }
+
     /// The model of a run, computing in the run's own numbers; at step 0 as it was drawn, before it
     /// saw anything.
-    fn model(&self, run: &str, dir: &Path, step: Option<u64>) -> Result<Encoder> {
-        let dtype = self.project.train(run)?.dtype;
+    fn model(&self, run: &str, dir: &Path, step: Option<u64>, seed: u64) -> Result<Encoder> {
+        let config = self.project.train(run)?;
         match step {
-            None => fresh::trained(dir, dtype),
-            Some(0) => {
-                if self.project.train(run)?.init.is_some() {
-                    return Err(Error::usage(format!("train.{run}@0 begins with other weights"))
-                        .hint_with("name the run or folder that it begins with"));
-                }
-                let config = self.project.train(run)?;
-                let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
-                fresh::untrained(dir, seed, dtype)
+            None => fresh::trained(dir, config.dtype),
+            Some(0) if config.init.is_some() => {
+                Err(Error::usage(format!("train.{run}@0 begins with other weights"))
+                    .hint_with("name the run or folder that it begins with"))
             }
-            Some(step) => fresh::trained(&retention::step_dir(dir, step), dtype),
+            Some(0) => fresh::untrained(dir, seed, config.dtype),
+            Some(step) => fresh::trained(&retention::step_dir(dir, step), config.dtype),
         }
     }
 }

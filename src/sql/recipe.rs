@@ -170,7 +170,17 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
         .iter()
         .map(|(file, text)| Query::parse(text, file, Origin::BuiltIn))
         .collect::<Result<Vec<_>>>()?;
-    for query in project {
+    // Replacements before layers: the names of files are decoration, so their order is none.
+    let (layers, replacements): (Vec<&Query>, Vec<&Query>) =
+        project.iter().partition(|q| q.inputs.contains(&q.name));
+    if let Some(twice) = replacements
+        .iter()
+        .enumerate()
+        .find(|(i, q)| replacements[..*i].iter().any(|other| other.name == q.name))
+    {
+        return Err(Error::usage(format!("two queries of the project make `{}`", twice.1.name)));
+    }
+    for query in replacements.into_iter().chain(layers) {
         let mut query = query.clone();
         let below = queries.iter().position(|q| q.name == query.name);
         match (below, query.inputs.contains(&query.name)) {

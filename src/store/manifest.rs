@@ -114,7 +114,8 @@ impl Manifest {
 
 /// Writes a file so that it is there whole or not at all: temporary, fsync, rename, fsync.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    // A bare file name has the empty path for its folder.
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     let mut temp =
         tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
@@ -144,6 +145,14 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_file_name_lies_in_the_folder_one_is_in() {
+        let name = format!(".tmp-bare-{}", std::process::id());
+        replace(Path::new(&name), b"x").unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"x");
+        fs::remove_file(&name).unwrap();
+    }
 
     #[test]
     fn a_commit_is_read_back_and_replaced() {

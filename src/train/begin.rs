@@ -20,7 +20,7 @@ use crate::train::vocabulary::Vocabulary;
 use crate::train::weights::{self, Match};
 
 /// Keys of the configuration that may differ between a run and its resumption.
-const ADJUSTABLE: [&str; 9] = [
+pub const ADJUSTABLE: [&str; 9] = [
     "steps",
     "epochs",
     "tokens",

@@ -11,7 +11,7 @@ use tch::Tensor;
 use crate::error::{Error, Result};
 use crate::train::batch::Source;
 use crate::train::begin::Begun;
-pub use crate::train::begin::{Run, Start, device};
+pub use crate::train::begin::{ADJUSTABLE, Run, Start, device};
 use crate::train::checkpoint::{self, Contents};
 use crate::train::data::{self, Data, Labelled, Packed};
 use crate::train::labelled::Examples;

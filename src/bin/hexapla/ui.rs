@@ -194,6 +194,10 @@ impl Observer for Ui {
                 bar.finish_and_clear();
                 since.elapsed().as_secs_f64()
             });
+        // What is merely needed, and there, is not worth a line.
+        if outcome.state == State::UpToDate && !outcome.asked {
+            return;
+        }
         let mut line = format!("{:<18} ", outcome.node);
         match outcome.state {
             State::UpToDate => line.push_str("up to date"),
