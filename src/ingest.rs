@@ -84,7 +84,7 @@ pub fn ingest(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Ingested> {
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
+        .num_threads(options.threads.min(256))
         .build()
         .map_err(|e| Error::io("threads", e))?;
     let plan = pool.install(|| Plan::new(specs, root))?;

@@ -158,6 +158,11 @@ impl<'a> Builder<'a> {
             why = found.changes(old.as_ref());
             ingredients = Some(found);
         }
+        if let Some(old) = old.as_ref().filter(|_| why.is_empty() && node.is_data())
+            && let Some(part) = old.parts.iter().find(|p| !dir.join(&p.file).is_file())
+        {
+            why.push(format!("{} is missing", part.file));
+        }
         if self.options.force && asked && why.is_empty() {
             why.push("forced".into());
         }
@@ -326,7 +331,7 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
 
 fn threads(project: &Project, options: &Options) -> usize {
     let machine = || std::thread::available_parallelism().map_or(1, usize::from);
-    options.threads.or(project.config.threads).unwrap_or_else(machine).max(1)
+    options.threads.or(project.config.threads).unwrap_or_else(machine).clamp(1, 256)
 }
 
 /// Two runs over one project would sweep each other's parts: the second is refused.

@@ -214,4 +214,3 @@ pub(super) fn parse(text: &str) -> Result<Param> {
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
-

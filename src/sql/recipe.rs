@@ -8,15 +8,16 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::files;
+use super::params::{self, quoted};
+pub use super::params::{Param, ParamType, ParamValue, Scalar};
+use crate::error::{Error, Result};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement, TableFactor,
     Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use super::params::{self, quoted};
-pub use super::params::{Param, ParamType, ParamValue, Scalar};
-use crate::error::{Error, Result};
 
 macro_rules! queries {
     ($($name:literal),+ $(,)?) => {
@@ -151,10 +152,15 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Query>> {
         .map(|path| {
             let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
             let place = path.display().to_string();
-            let query = Query::parse(&text, &place, Origin::Project(path.clone()))?;
+            let mut query = Query::parse(&text, &place, Origin::Project(path.clone()))?;
             // Wrong SQL is told now, with its file, not in the middle of a run.
             if query.run.is_none() {
-                statement(&query.sql).map_err(|e| e.within(&place))?;
+                // What is read comes first, whether the header says so or not.
+                for table in tables_read(&query.sql).map_err(|e| e.within(&place))? {
+                    if !files::is_path(&table) && !query.inputs.contains(&table) {
+                        query.inputs.push(table);
+                    }
+                }
             }
             Ok(query)
         })
@@ -168,7 +174,10 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
         .iter()
         .map(|(file, text)| Query::parse(text, file, Origin::BuiltIn))
         .collect::<Result<Vec<_>>>()?;
-    for query in project {
+    // The names of the files are decoration: what is layered over comes before its layers.
+    let (layers, whole): (Vec<&Query>, Vec<&Query>) =
+        project.iter().partition(|q| q.inputs.contains(&q.name));
+    for query in whole.into_iter().chain(layers) {
         let mut query = query.clone();
         let below = queries.iter().position(|q| q.name == query.name);
         match (below, query.inputs.contains(&query.name)) {
@@ -189,7 +198,20 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
                 query.layers.push(below);
                 queries[i] = query;
             }
-            (Some(i), false) => queries[i] = query,
+            (Some(i), false) => {
+                if let (Origin::Project(a), Origin::Project(b)) =
+                    (&queries[i].origin, &query.origin)
+                {
+                    return Err(Error::usage(format!(
+                        "`{}` is made by both {} and {}",
+                        query.name,
+                        a.display(),
+                        b.display()
+                    ))
+                    .hint_with("give one of them another `-- out:`"));
+                }
+                queries[i] = query;
+            }
             (None, true) => {
                 return Err(Error::usage(format!(
                     "`{}` reads itself, but nothing is below it",

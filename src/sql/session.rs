@@ -30,6 +30,7 @@ use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
 use super::{files, functions, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
+use crate::store::manifest::MANIFEST;
 use crate::store::table::Table;
 
 const CATALOG: &str = "hexapla";
@@ -69,7 +70,7 @@ impl Session {
     /// the order of rows is a query's own affair (`ORDER BY`).
     pub fn new(options: SessionOptions) -> Result<Self> {
         let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads = options.threads.unwrap_or_else(available).max(1);
+        let threads = options.threads.unwrap_or_else(available).clamp(1, 256);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             // Deep expressions are walked recursively.
@@ -337,7 +338,8 @@ impl Session {
             for reference in references {
                 let name = reference.table().to_string();
                 let known = self.context.table_exist(reference.clone()).unwrap_or(true);
-                if !known && reference.schema().is_none() && files::is_path(&name) {
+                let folder = || Path::new(&name).join(MANIFEST).is_file();
+                if !known && reference.schema().is_none() && (files::is_path(&name) || folder()) {
                     let provider = files::open(&name, None, &state).await?;
                     self.register(&name, provider)?;
                 } else if reference.schema().is_none() && !self.tables.contains_key(&name) {
