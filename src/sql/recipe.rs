@@ -13,8 +13,8 @@ use super::params::{self, quoted};
 pub use super::params::{Param, ParamType, ParamValue, Scalar};
 use crate::error::{Error, Result};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement, TableFactor,
-    Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -390,7 +390,7 @@ impl VisitorMut for Tables {
         query: &mut datafusion::sql::sqlparser::ast::Query,
     ) -> ControlFlow<()> {
         for table in query.with.iter().flat_map(|w| &w.cte_tables) {
-            self.defined.insert(table.alias.name.value.clone());
+            self.defined.insert(identifier(&table.alias.name));
         }
         ControlFlow::Continue(())
     }
@@ -418,9 +418,16 @@ impl VisitorMut for Tables {
 
 /// A table's name as it is registered: without quotes.
 fn plain(name: &ObjectName) -> String {
-    let parts: Vec<String> =
-        name.0.iter().filter_map(|p| p.as_ident().map(|i| i.value.clone())).collect();
+    let parts: Vec<String> = name.0.iter().filter_map(|p| p.as_ident().map(identifier)).collect();
     parts.join(".")
+}
+
+/// A name in lower case unless it is quoted, as the planner takes it.
+fn identifier(name: &Ident) -> String {
+    match name.quote_style {
+        None => name.value.to_lowercase(),
+        Some(_) => name.value.clone(),
+    }
 }
 
 /// A query over a table that is itself another query: reads of `table` become reads of `below`.
