@@ -171,6 +171,14 @@ impl<'a> Builder<'a> {
             (false, true) => State::WouldBuild,
             (false, false) => State::Built,
         };
+        if let Some(old) = &old
+            && state == State::UpToDate
+            && !self.options.dry_run
+            && node.is_data()
+        {
+            // What a killed run left of another version that nobody asks for any more.
+            crate::store::table::sweep(&dir, old).map_err(|e| e.within(node))?;
+        }
         let manifest = match (state, ingredients) {
             (State::Built, Some(ingredients)) => {
                 self.observer.started(&node.to_string(), &why);
