@@ -88,7 +88,8 @@ impl Error {
     /// The same error with advice, which replaces earlier advice.
     #[must_use]
     pub fn hint_with(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        let hint: String = hint.into();
+        self.0.hint = Some(hint.split_whitespace().collect::<Vec<_>>().join(" "));
         self
     }
 

@@ -84,10 +84,13 @@ pub fn ingest(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Ingested> {
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
+        .num_threads(options.threads.min(256))
         .build()
         .map_err(|e| Error::io("threads", e))?;
     let plan = pool.install(|| Plan::new(specs, root))?;
+    // First of all it tells a file from a folder; under the lock it is read again.
+    Manifest::read(out)?;
+    let _lock = lock(out)?;
     let old = if options.force { None } else { Manifest::read(out)? };
     let size = if options.part_bytes == 0 { plan::PART_BYTES } else { options.part_bytes };
     let planned = plan.parts(old.as_ref().map_or(&[], |m| &m.parts), size);
@@ -127,6 +130,21 @@ pub fn ingest(
         return Err(Error::input(file.unit.source_path(), reason));
     }
     commit(&plan, made, out, old)
+}
+
+/// Keeps others from sweeping parts that are not committed yet. The folder itself is locked, so
+/// that nothing is left behind.
+fn lock(out: &Path) -> Result<File> {
+    fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    let folder = File::open(out).map_err(|e| Error::io(out, e))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(fs::TryLockError::WouldBlock) => {
+            let message = format!("{}: another hexapla is writing this table", out.display());
+            Err(Error::usage(message).hint_with("wait until it has ended"))
+        }
+        Err(fs::TryLockError::Error(e)) => Err(Error::io(out, e)),
+    }
 }
 
 /// A part of the table, made or taken over.

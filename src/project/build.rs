@@ -160,6 +160,11 @@ impl<'a> Builder<'a> {
             why = found.changes(old.as_ref());
             ingredients = Some(found);
         }
+        if let Some(old) = old.as_ref().filter(|_| why.is_empty() && node.is_data())
+            && let Some(part) = old.parts.iter().find(|p| !dir.join(&p.file).is_file())
+        {
+            why.push(format!("{} is missing", part.file));
+        }
         if self.options.force && asked && why.is_empty() {
             why.push("forced".into());
         }
@@ -168,6 +173,14 @@ impl<'a> Builder<'a> {
             (false, true) => State::WouldBuild,
             (false, false) => State::Built,
         };
+        if let Some(old) = &old
+            && state == State::UpToDate
+            && !self.options.dry_run
+            && node.is_data()
+        {
+            // What a killed run left of another version that nobody asks for any more.
+            crate::store::table::sweep(&dir, old).map_err(|e| e.within(node))?;
+        }
         let manifest = match (state, ingredients) {
             (State::Built, Some(ingredients)) => {
                 self.observer.started(&node.to_string(), &why);
@@ -338,7 +351,7 @@ fn half_the_memory() -> Option<usize> {
 
 fn threads(project: &Project, options: &Options) -> usize {
     let machine = || std::thread::available_parallelism().map_or(1, usize::from);
-    options.threads.or(project.config.threads).unwrap_or_else(machine).max(1)
+    options.threads.or(project.config.threads).unwrap_or_else(machine).clamp(1, 256)
 }
 
 /// Two runs over one project would sweep each other's parts: the second is refused.

@@ -60,7 +60,8 @@ impl Project {
         let (query, param) = name.trim().split_once('.').ok_or_else(bad)?;
         let value = param_value(&toml_value(value.trim())).map_err(|e| e.within(name))?;
         self.overrides.entry(query.into()).or_default().insert(param.into(), value);
-        self.check_params(query, [param].into_iter())
+        self.check_params(query, [param].into_iter())?;
+        recipe::typed(self.query(query)?, self.params_of(query)?).map(|_| ())
     }
 
     /// Sets a key of a run from `a.b=value`, as if the project file said so.
@@ -152,9 +153,16 @@ impl Project {
     }
 
     fn check(&self) -> Result<()> {
+        for query in &self.queries {
+            check_name(&query.name).map_err(|e| match &query.origin {
+                recipe::Origin::Project(path) => e.within(path.display()),
+                recipe::Origin::BuiltIn => e,
+            })?;
+        }
         for (query, params) in &self.config.params {
             self.query(query).map_err(|e| e.within("[params]"))?;
             self.check_params(query, params.keys().map(String::as_str))?;
+            recipe::typed(self.query(query)?, self.params_of(query)?)?;
         }
         for (name, model) in &self.config.model {
             model.validate().map_err(|e| e.within(format!("model `{name}`")))?;
@@ -186,6 +194,21 @@ impl Project {
 }
 
 /// What TOML reads as a number, truth value or table is one; anything else is text.
+/// Whether a query may make a table of this name: it is a folder's name and an SQL identifier.
+fn check_name(name: &str) -> Result<()> {
+    let why = if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        "has only letters, digits and `_`"
+    } else if node::SOURCE_TABLES.contains(&name) {
+        "is none of those that the sources fill"
+    } else if name.ends_with("_dropped") {
+        "does not end with `_dropped`, where rows with a reason go"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("a query makes a table `{name}`; the name of such a table {why}"))
+        .hint_with("change `-- out:`"))
+}
+
 fn toml_value(text: &str) -> toml::Value {
     toml::from_str::<toml::Table>(&format!("v = {text}"))
         .ok()

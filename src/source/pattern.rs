@@ -42,10 +42,13 @@ const OPTIONS: MatchOptions = MatchOptions {
 pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
     let pattern = &plain(pattern, root);
     let literal = root.join(pattern);
-    let alternatives = if literal.is_file() {
-        vec![glob::Pattern::escape(pattern)]
+    let alternatives = if pattern.is_empty() {
+        // The root itself, written as `.`: nothing may stand before the slash, else it is `/`.
+        vec!["**/*".to_string()]
+    } else if literal.is_file() {
+        vec![escape(pattern)]
     } else if literal.is_dir() {
-        vec![format!("{}/**/*", glob::Pattern::escape(pattern.trim_end_matches('/')))]
+        vec![format!("{}/**/*", escape(pattern.trim_end_matches('/')))]
     } else {
         braces(pattern)
     };
@@ -184,24 +187,16 @@ impl Parsed {
         Ok(Self { glob, strict: regex(&strict)?, loose: regex(&loose)?, names })
     }
 
+    /// The files that the glob matches. Walks by itself, as the walk of the crate `glob` passes
+    /// over names that are not Unicode, or panics at them.
     fn walk(&self, root: &Path) -> Result<Vec<PathBuf>> {
-        let folder = match root.to_str() {
-            Some(root) => glob::Pattern::escape(root.trim_end_matches('/')),
-            None => return Err(Error::usage(format!("{}: not Unicode", root.display()))),
+        let (start, glob) = match self.glob.strip_prefix('/') {
+            Some(glob) => (PathBuf::from("/"), glob),
+            None => (root.to_path_buf(), self.glob.as_str()),
         };
-        let whole = match (Path::new(&self.glob).is_absolute(), folder.as_str()) {
-            (true, _) | (_, "") => self.glob.clone(),
-            _ => format!("{folder}/{}", self.glob),
-        };
-        let paths = glob::glob_with(&whole, OPTIONS)
-            .map_err(|e| Error::usage(format!("pattern `{}`: {e}", self.glob)))?;
+        let components: Vec<&str> = glob.split('/').collect();
         let mut files = Vec::new();
-        for path in paths {
-            let path = path.map_err(|e| Error::io(e.path(), e.error()))?;
-            if path.is_file() {
-                files.push(path);
-            }
-        }
+        descend(&start, &components, &mut files).map_err(|e| e.within(&self.glob))?;
         Ok(files)
     }
 
@@ -222,6 +217,59 @@ impl Parsed {
             Some((captures, stems))
         })
     }
+}
+
+/// Adds the files below a folder that match the components of a glob.
+fn descend(folder: &Path, components: &[&str], files: &mut Vec<PathBuf>) -> Result<()> {
+    let Some((first, rest)) = components.split_first() else { return Ok(()) };
+    if !first.contains(['*', '?', '[']) {
+        let path = folder.join(first);
+        match rest.is_empty() {
+            true if path.is_file() => files.push(path),
+            false if path.is_dir() => return descend(&path, rest, files),
+            _ => {}
+        }
+        return Ok(());
+    }
+    let anywhere = *first == "**";
+    if anywhere && !rest.is_empty() {
+        descend(folder, rest, files)?;
+    }
+    let pattern = glob::Pattern::new(if anywhere { "*" } else { first })
+        .map_err(|e| Error::usage(e.to_string()))?;
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(here).map_err(|e| Error::io(here, e))? {
+        names.push(entry.map_err(|e| Error::io(here, e))?.file_name());
+    }
+    names.sort();
+    for name in names {
+        // A name that is not Unicode is found by what can be read of it, and told as an error.
+        if !pattern.matches_with(&name.to_string_lossy(), OPTIONS) {
+            continue;
+        }
+        let path = folder.join(&name);
+        if anywhere {
+            // A link to a folder may lead round in a circle.
+            if path.is_dir() && !path.is_symlink() {
+                descend(&path, components, files)?;
+            } else if rest.is_empty() && path.is_file() {
+                files.push(path);
+            }
+        } else if rest.is_empty() {
+            if path.is_file() {
+                files.push(path);
+            }
+        } else if path.is_dir() {
+            descend(&path, rest, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// A name as a pattern that matches it alone, whatever characters it has.
+fn escape(name: &str) -> String {
+    glob::Pattern::escape(name).replace('{', "[{]")
 }
 
 /// The path of a file relative to the project where it is inside, with `/`.
@@ -387,5 +435,29 @@ mod tests {
         assert_eq!(found[0].name, dir.path().join("a/b.txt").to_str().unwrap());
         let found = find(absolute.to_str().unwrap(), dir.path()).unwrap();
         assert_eq!(found[0].name, "a/b.txt");
+    }
+
+    #[test]
+    fn a_dot_is_the_root_and_braces_of_a_name_are_its_own() {
+        let dir = tree(&["a/b.txt", "{lang} [x].txt"]);
+        for pattern in [".", "./", dir.path().to_str().unwrap()] {
+            let names: Vec<_> = found(pattern, &dir).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, ["a/b.txt", "{lang} [x].txt"], "{pattern}");
+        }
+        assert_eq!(found("{lang} [x].txt", &dir), [("{lang} [x].txt".into(), String::new())]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_unicode_is_told() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tree(&["a/b.txt"]);
+        let name = std::ffi::OsStr::from_bytes(b"c\xff.txt");
+        fs::write(dir.path().join("a").join(name), "x").unwrap();
+        for pattern in ["a/*.txt", "a", ".", "**/*.txt"] {
+            let error = find(pattern, dir.path()).unwrap_err().to_string();
+            assert!(error.ends_with("the name is not Unicode"), "{pattern}: {error}");
+        }
+        assert_eq!(found("a/b*", &dir).len(), 1);
     }
 }

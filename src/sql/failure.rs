@@ -182,7 +182,12 @@ fn message(text: &str, names: &Names) -> Error {
     if let Some(name) = between(text, "table '", "' not found") {
         let name = name.trim_start_matches("hexapla.");
         let name = name.strip_prefix("main.").unwrap_or(name);
-        return unknown("table", name, &names.tables);
+        let error = unknown("table", name, &names.tables);
+        return match names.tables.iter().any(|t| t == name) {
+            // In quotes, the point is part of one name.
+            true => error.hint_with(format!("write {name} without quotes")),
+            false => error,
+        };
     }
     if let Some(name) = between(text, "Invalid function '", "'") {
         return unknown_function(name, names);
@@ -201,6 +206,10 @@ fn message(text: &str, names: &Names) -> Error {
     }
     if text.contains("Resources exhausted: ") {
         return exhausted(text);
+    }
+    if text.contains("Dot access not supported") {
+        return Error::usage("a point after a function's result reaches no field")
+            .hint_with("write `detect_lang(text)['score']`");
     }
     let unmatched = "No function matches the given name and argument types '";
     if let Some(call) = between(text, unmatched, "'") {

@@ -67,6 +67,11 @@ pub(crate) async fn open(
                 .with_file_compression_type(compression),
         ),
     };
+    if name == "parquet" {
+        for path in &paths {
+            check_parquet(path)?;
+        }
+    }
     let wrong = |e| failure::convert(e, &Names::default()).within(path);
     let options = ListingOptions::new(format).with_file_extension("");
     let urls = paths.iter().map(|p| url(p)).collect::<Result<Vec<_>>>()?;
@@ -82,6 +87,26 @@ pub(crate) async fn open(
         .with_listing_options(options)
         .with_schema(Arc::new(schema));
     Ok(Arc::new(ListingTable::try_new(config).map_err(wrong)?))
+}
+
+/// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
+/// longer than the file.
+fn check_parquet(path: &Path) -> Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    let io = |e| Error::io(path, e);
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let mut tail = [0; 8];
+    if bytes >= 12 {
+        file.seek(SeekFrom::End(-8)).map_err(io)?;
+        file.read_exact(&mut tail).map_err(io)?;
+    }
+    let footer = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    // PARE ends files with an encrypted footer, which the crate names itself.
+    if !matches!(&tail[4..], b"PAR1" | b"PARE") || footer + 12 > bytes {
+        return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
+    }
+    Ok(())
 }
 
 /// The files that a path or glob stands for, sorted by name.

@@ -9,12 +9,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement, TableFactor,
-    Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::files;
 use super::params::{self, quoted};
 use crate::error::{Error, Result};
 
@@ -153,10 +154,15 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Query>> {
         .map(|path| {
             let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
             let place = path.display().to_string();
-            let query = Query::parse(&text, &place, Origin::Project(path.clone()))?;
+            let mut query = Query::parse(&text, &place, Origin::Project(path.clone()))?;
             // Wrong SQL is told now, with its file, not in the middle of a run.
             if query.run.is_none() {
-                statement(&query.sql).map_err(|e| e.within(&place))?;
+                // What is read comes first, whether the header says so or not.
+                for table in tables_read(&query.sql).map_err(|e| e.within(&place))? {
+                    if !files::is_path(&table) && !query.inputs.contains(&table) {
+                        query.inputs.push(table);
+                    }
+                }
             }
             Ok(query)
         })
@@ -170,17 +176,10 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
         .iter()
         .map(|(file, text)| Query::parse(text, file, Origin::BuiltIn))
         .collect::<Result<Vec<_>>>()?;
-    // Replacements before layers: the names of files are decoration, so their order is none.
-    let (layers, replacements): (Vec<&Query>, Vec<&Query>) =
+    // The names of the files are decoration: what is layered over comes before its layers.
+    let (layers, whole): (Vec<&Query>, Vec<&Query>) =
         project.iter().partition(|q| q.inputs.contains(&q.name));
-    if let Some(twice) = replacements
-        .iter()
-        .enumerate()
-        .find(|(i, q)| replacements[..*i].iter().any(|other| other.name == q.name))
-    {
-        return Err(Error::usage(format!("two queries of the project make `{}`", twice.1.name)));
-    }
-    for query in replacements.into_iter().chain(layers) {
+    for query in whole.into_iter().chain(layers) {
         let mut query = query.clone();
         let below = queries.iter().position(|q| q.name == query.name);
         match (below, query.inputs.contains(&query.name)) {
@@ -201,7 +200,20 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
                 query.layers.push(below);
                 queries[i] = query;
             }
-            (Some(i), false) => queries[i] = query,
+            (Some(i), false) => {
+                if let (Origin::Project(a), Origin::Project(b)) =
+                    (&queries[i].origin, &query.origin)
+                {
+                    return Err(Error::usage(format!(
+                        "`{}` is made by both {} and {}",
+                        query.name,
+                        a.display(),
+                        b.display()
+                    ))
+                    .hint_with("give one of them another `-- out:`"));
+                }
+                queries[i] = query;
+            }
             (None, true) => {
                 return Err(Error::usage(format!(
                     "`{}` reads itself, but nothing is below it",
@@ -380,7 +392,7 @@ impl VisitorMut for Tables {
         query: &mut datafusion::sql::sqlparser::ast::Query,
     ) -> ControlFlow<()> {
         for table in query.with.iter().flat_map(|w| &w.cte_tables) {
-            self.defined.insert(table.alias.name.value.clone());
+            self.defined.insert(identifier(&table.alias.name));
         }
         ControlFlow::Continue(())
     }
@@ -408,9 +420,16 @@ impl VisitorMut for Tables {
 
 /// A table's name as it is registered: without quotes.
 fn plain(name: &ObjectName) -> String {
-    let parts: Vec<String> =
-        name.0.iter().filter_map(|p| p.as_ident().map(|i| i.value.clone())).collect();
+    let parts: Vec<String> = name.0.iter().filter_map(|p| p.as_ident().map(identifier)).collect();
     parts.join(".")
+}
+
+/// A name in lower case unless it is quoted, as the planner takes it.
+fn identifier(name: &Ident) -> String {
+    match name.quote_style {
+        None => name.value.to_lowercase(),
+        Some(_) => name.value.clone(),
+    }
 }
 
 /// A query over a table that is itself another query: reads of `table` become reads of `below`.

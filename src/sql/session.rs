@@ -31,6 +31,7 @@ use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
 use super::{files, functions, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
+use crate::store::manifest::MANIFEST;
 use crate::store::table::Table;
 
 const CATALOG: &str = "hexapla";
@@ -74,7 +75,7 @@ impl Session {
     /// A session with the functions of the registry and no tables. Its plans use all threads.
     pub fn new(options: SessionOptions) -> Result<Self> {
         let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
-        let threads = options.threads.unwrap_or_else(available).max(1);
+        let threads = options.threads.unwrap_or_else(available).clamp(1, 256);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             // Deep expressions are walked recursively.
@@ -310,7 +311,8 @@ impl Session {
                 // Opened anew each time: the file may have changed since an earlier query.
                 let name = reference.table().to_string();
                 let ours = reference.schema().is_some() || self.tables.contains_key(&name);
-                if !ours && files::is_path(&name) {
+                let folder = || Path::new(&name).join(MANIFEST).is_file();
+                if !ours && (files::is_path(&name) || folder()) {
                     let provider = files::open(&name, None, &state).await?;
                     self.register(&name, provider)?;
                 }

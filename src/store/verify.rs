@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::manifest::{MANIFEST, Manifest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id;
 
 /// What a verification found.
@@ -40,7 +40,17 @@ pub fn verify(dir: &Path) -> Result<Verified> {
 }
 
 fn walk(dir: &Path, found: &mut Verified, manifests: &mut u64) -> Result<()> {
-    if let Some(manifest) = Manifest::read(dir)? {
+    let manifest = match Manifest::read(dir) {
+        // A manifest that is none is what is looked for, and hides nothing of the others.
+        Err(e) if e.kind() == Kind::Input => {
+            *manifests += 1;
+            let problem = "not a manifest of hexapla".to_string();
+            found.wrong.push(Wrong { path: dir.join(MANIFEST), problem });
+            None
+        }
+        other => other?,
+    };
+    if let Some(manifest) = manifest {
         *manifests += 1;
         for part in manifest.parts.iter().chain(&manifest.error_parts) {
             let path = dir.join(&part.file);

@@ -33,7 +33,7 @@ pub struct Common {
 #[derive(ClapArgs)]
 pub struct ProjectArgs {
     /// The project's folder
-    #[arg(long, default_value = ".", value_name = "DIR")]
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
     pub project: PathBuf,
 }
 

@@ -22,8 +22,10 @@ mod ui;
 mod verify;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::Parser;
+use hexapla::error::Error;
 
 fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
@@ -31,8 +33,24 @@ fn main() -> ExitCode {
         Err(error) => return ui::usage(&error),
     };
     let ui = ui::Ui::new(&args.common);
-    match args.command.run(&ui) {
-        Ok(code) => code,
-        Err(error) => ui.fail(&error),
+    // A panic, be it a library's, is an error like any other: one line, exit 2.
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|info| {
+            if let Ok(mut first) = PANIC.lock() {
+                first.get_or_insert_with(|| info.to_string());
+            }
+        }));
+    }
+    let run = std::panic::AssertUnwindSafe(|| args.command.run(&ui));
+    match std::panic::catch_unwind(run) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => ui.fail(&error),
+        Err(_) => {
+            let what = PANIC.lock().ok().and_then(|mut first| first.take());
+            ui.fail(&Error::internal(what.unwrap_or_else(|| "a panic".into())))
+        }
     }
 }
+
+/// What the first panic said and where.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);

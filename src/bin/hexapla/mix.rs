@@ -24,6 +24,9 @@ pub fn run(mut args: Args, ui: &Ui) -> Result<ExitCode> {
     let project = crate::run::open(&args.build)?;
     let names: Vec<String> = args.name.iter().cloned().collect();
     let nodes = crate::run::nodes_of(&project, "mix.", &names)?;
+    for node in &nodes {
+        project.node(node)?;
+    }
     let dry = std::mem::take(&mut args.build.dry_run);
     // A dry run measures what there is but writes no plan.
     let wanted = if dry { vec!["sizes".to_string()] } else { nodes.clone() };

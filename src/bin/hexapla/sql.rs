@@ -28,9 +28,9 @@ pub struct Args {
     /// A table of this name over a file or a folder of files
     #[arg(short, long = "table", value_name = "NAME=PATH")]
     tables: Vec<String>,
-    /// How to write the result
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    /// How to write the result: as the name of the output says, else as a table
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Where to write the result
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -55,23 +55,38 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     };
     let Some(query) = query else { return prompt(&session, ui) };
     let batches = session.query(&query)?;
-    let parquet =
-        args.output.as_ref().is_some_and(|p| p.extension().is_some_and(|e| e == "parquet"));
+    let format = args.format.unwrap_or_else(|| named(args.output.as_deref()));
     match &args.output {
-        Some(path) if args.format == Format::Parquet || parquet => {
-            table::parquet(path, session.schema(&query)?, &batches)?;
-        }
         Some(path) => {
-            let bytes = table::render(&batches, args.format, None)?;
-            hexapla::store::manifest::replace(path, &bytes)?;
+            if format == Format::Parquet {
+                table::parquet(path, session.schema(&query)?, &batches)?;
+            } else {
+                let bytes = table::render(&batches, format, None)?;
+                hexapla::store::manifest::replace(path, &bytes)?;
+            }
+            if ui.json() {
+                let rows: usize = batches.iter().map(|b| b.num_rows()).sum();
+                ui.object(&json!({ "file": path, "rows": rows }))?;
+            }
         }
         None if ui.json() => ui.object(&json!({ "rows": table::values(&batches)? }))?,
         None => {
             let width = if std::io::stdout().is_terminal() { columns() } else { None };
-            ui.out(table::render(&batches, args.format, width)?)?;
+            ui.out(table::render(&batches, format, width)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The format that the name of a file stands for.
+fn named(path: Option<&Path>) -> Format {
+    match path.and_then(Path::extension).and_then(std::ffi::OsStr::to_str) {
+        Some("parquet") => Format::Parquet,
+        Some("csv") => Format::Csv,
+        Some("jsonl" | "ndjson") => Format::Ndjson,
+        Some("json") => Format::Json,
+        _ => Format::Table,
+    }
 }
 
 fn session(args: &Args) -> Result<Session> {

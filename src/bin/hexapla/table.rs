@@ -71,6 +71,9 @@ pub fn parquet(
     batches: &[RecordBatch],
 ) -> Result<()> {
     use parquet::arrow::ArrowWriter;
+    if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        return Err(Error::usage(format!("{}: Parquet is written to files", path.display())));
+    }
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temp = tempfile::Builder::new()
