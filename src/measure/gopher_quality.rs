@@ -46,14 +46,15 @@ pub const GOPHER_QUALITY: Function = Function {
         },
         doc: "Gopher's quality rules (arXiv 2112.11446, A.1.1) as datatrove applies them: whether \
               all hold, the first that does not, and every number; the stop words are English, \
-              so that `n_stop_words` is null, and its rule not applied, in other languages.",
+              so that `n_stop_words` is null, and its rule not applied, in other languages; the least \
+              word length is not asked of Chinese and Japanese.",
         examples: &[
             ("gopher_quality('Too short to keep.')['reason']", "gopher_short_doc"),
             ("gopher_quality('Слишком короткий текст.', 'ru')['keep']", "false"),
             ("gopher_quality('ข้อความสั้นๆ', 'th')['n_stop_words'] IS NULL", "true"),
             ("gopher_quality(repeat('ab cd ', 30))['reason']", "gopher_below_avg_threshold"),
         ],
-        version: 1,
+        version: 2,
     },
     body: call,
 };
@@ -83,11 +84,17 @@ pub struct GopherQuality {
     pub n_stop_words: Option<usize>,
 }
 
+/// Scripts whose words are found by dictionary and are shorter than Gopher's bounds foresee.
+const UNSPACED: &[&str] = &["Hans", "Hant", "Hani", "Jpan"];
+
 /// Gopher's quality rules over a text in a language, named by a code in any form.
 pub fn gopher_quality(text: &str, lang: Option<&str>, profile: Profile) -> GopherQuality {
     let Profile::Datatrove = profile;
     // Stop words of English say nothing about a language that is known not to be English.
-    let english = lang.and_then(tag::find).is_none_or(|tag| tag.code == "eng");
+    let tag = lang.and_then(tag::find);
+    let english = tag.is_none_or(|tag| tag.code == "eng");
+    // The bounds on word length are of languages that write spaces: a Chinese word has two letters.
+    let spaced = tag.is_none_or(|tag| !UNSPACED.contains(&tag.script));
     let (mut n_tokens, mut n_words, mut word_chars, mut with_letter) = (0, 0, 0, 0);
     let mut stop_words: HashSet<&str> = HashSet::new();
     for token in segment::tokens_in(text, lang) {
@@ -123,7 +130,7 @@ pub fn gopher_quality(text: &str, lang: Option<&str>, profile: Profile) -> Gophe
     quality.reason = first_broken(&[
         (n_words < MIN_WORDS, "gopher_short_doc"),
         (n_words > MAX_WORDS, "gopher_long_doc"),
-        (quality.mean_word_chars < MIN_MEAN_WORD_CHARS, "gopher_below_avg_threshold"),
+        (spaced && quality.mean_word_chars < MIN_MEAN_WORD_CHARS, "gopher_below_avg_threshold"),
         (quality.mean_word_chars > MAX_MEAN_WORD_CHARS, "gopher_above_avg_threshold"),
         (quality.hash_ratio > MAX_SYMBOL_RATIO, "gopher_too_many_hashes"),
         (quality.ellipsis_ratio > MAX_SYMBOL_RATIO, "gopher_too_many_ellipsis"),
@@ -195,13 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn short_words_are_normal_in_chinese_and_japanese() {
+        for (text, lang) in [
+            ("外面下着大雨，所以小狗一直在桌子底下睡觉。", "cmn_Hans"),
+            ("外は雨なので、犬はテーブルの下で寝ています。", "ja"),
+        ] {
+            let quality = of(&text.repeat(20), lang);
+            assert_ne!(quality.reason, Some("gopher_below_avg_threshold"), "{text}");
+            assert!(quality.mean_word_chars < MIN_MEAN_WORD_CHARS, "{text}");
+        }
+    }
+
+    #[test]
     fn words_without_spaces_are_counted() {
         let thai = of(&"ภาษาไทย".repeat(30), "tha");
         assert_eq!((thai.n_words, thai.reason), (60, None));
         let han = of(&"我喜欢猫。".repeat(20), "zh");
         assert_eq!((han.n_words, han.n_tokens), (60, 80));
-        // datatrove's bounds of word length are for scripts of letters.
-        assert_eq!(han.reason, Some("gopher_below_avg_threshold"));
+        // Punctuation is a token: three of four have a letter.
+        assert_eq!(han.reason, Some("gopher_below_alpha_threshold"));
     }
 
     #[test]
