@@ -34,7 +34,7 @@ test: ## every test, in the one profile
 lint: ## formatting and clippy
 	@$(ENV)
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	scripts/clippy.sh
 
 docs: ## the API's documentation, and docs/reference from the code
 	@$(ENV)

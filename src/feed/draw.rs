@@ -118,6 +118,7 @@ impl Draw {
     }
 
     /// Draws the next micro-batch: the index of its group, and its block.
+    #[expect(clippy::should_implement_trait, reason = "the sequence never ends")]
     pub fn next(&mut self) -> (usize, Block) {
         let stage = self.stage();
         let weights = &self.stages[stage].1;

@@ -234,7 +234,7 @@ fn runs(dir: &Path) {
             for (i, (lang, _, _)) in LANGUAGES.iter().take(groups).enumerate() {
                 let hard = i as f64 * 0.12;
                 let noise = id::uniform(u64::from(step), 20 + i as u64) - 0.5;
-                if (step as usize + i) % 3 == 0 {
+                if (step as usize + i).is_multiple_of(3) {
                     let y = 3.1 + hard + (6.2 - hard) * decay + noise * 0.5;
                     by.insert(format!("mlm/{lang}"), y.into());
                     if i > 0 && i < 7 {

@@ -130,10 +130,13 @@ enum Record {
     Fault { offset: u64, raw: Vec<u8>, reason: String },
 }
 
+/// A line with its offset: its bytes, or why it cannot be read and how it begins.
+type Ahead = (u64, Result<Vec<u8>, (String, Vec<u8>)>);
+
 /// The records of a file; `queue` holds lines that were read ahead in search of a closing quote.
 struct Records<'a> {
     lines: Lines<'a>,
-    queue: VecDeque<(u64, Result<Vec<u8>, (String, Vec<u8>)>)>,
+    queue: VecDeque<Ahead>,
     delimiter: u8,
     quoted: bool,
 }
@@ -200,7 +203,7 @@ impl Records<'_> {
         Ok(Some(Record::Fault { offset, raw, reason }))
     }
 
-    fn line(&mut self) -> Result<Option<(u64, Result<Vec<u8>, (String, Vec<u8>)>)>> {
+    fn line(&mut self) -> Result<Option<Ahead>> {
         if let Some(line) = self.queue.pop_front() {
             return Ok(Some(line));
         }

@@ -17,7 +17,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{
-    Distribution, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
+    Distribution, OrderingRequirements, PhysicalExpr, PhysicalExprRef, PhysicalSortExpr,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
@@ -118,7 +118,7 @@ fn sorted_by(plan: &Arc<dyn ExecutionPlan>, key: &Arc<dyn PhysicalExpr>) -> Plan
 #[expect(clippy::option_option, reason = "no filter is a valid answer")]
 fn with_keys(
     filter: Option<&JoinFilter>,
-    keys: &[(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)],
+    keys: &[(PhysicalExprRef, PhysicalExprRef)],
     left: &Arc<dyn ExecutionPlan>,
     right: &Arc<dyn ExecutionPlan>,
 ) -> Option<Option<JoinFilter>> {

@@ -145,7 +145,7 @@ pub struct Merge<'a, const W: usize> {
 impl<'a, const W: usize> Merge<'a, W> {
     fn new(dir: &'a Path, runs: &'a [Run], last: &'a [[u64; W]], memory: usize) -> Result<Self> {
         let width = W * 8;
-        let share = (memory / (runs.len() + 1)).min(READ_BYTES).max(4096) / width * width;
+        let share = (memory / (runs.len() + 1)).clamp(4096, READ_BYTES) / width * width;
         let readers = runs.iter().map(|run| Reader::new(run, width, share.max(width))).collect();
         let heads = BinaryHeap::with_capacity(runs.len() + 1);
         let mut merge = Self { dir, readers, last: last.iter(), heads, failed: false };

@@ -106,7 +106,7 @@ pub(crate) mod tests {
                 length: self.length,
                 tokens: Buffer::from_vec(tokens),
                 document_lengths,
-                aliased: self.step % 2 == 0,
+                aliased: self.step.is_multiple_of(2),
                 group: (self.step % 2) as usize,
             };
             self.step += 1;

@@ -147,9 +147,7 @@ mod tests {
     fn accumulated_micro_batches_equal_one_big_batch() {
         let langs = ["isl_Latn", "yor_Latn", "swh_Latn"];
         let examples = Examples {
-            ids: (0..9)
-                .map(|i| (0..3 + i % 4).map(|k| 4 + (i * 5 + k) as i32 % 50).collect())
-                .collect(),
+            ids: (0..9).map(|i| (0..3 + i % 4).map(|k| 4 + (i * 5 + k) % 50).collect()).collect(),
             labels: (0..9).map(|i| i % 2).collect(),
             langs: (0..9).map(|i| langs[(i * i % 5 % 3) as usize].into()).collect(),
         };

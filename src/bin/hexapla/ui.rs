@@ -52,6 +52,7 @@ impl Ui {
     }
 
     /// Text or bytes on stdout; a reader that went away is no error.
+    #[expect(clippy::disallowed_methods, reason = "nobody reads: there is nothing left to do")]
     pub fn out(&self, text: impl AsRef<[u8]>) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {

@@ -142,9 +142,8 @@ impl Clusters {
         for (row, similarity) in measured {
             self.similarity[row as usize] = similarity;
         }
-        for row in 0..self.similarity.len() {
-            self.similarity[row] = self.similarity[representative[row] as usize];
-        }
+        self.similarity =
+            representative.iter().map(|first| self.similarity[*first as usize]).collect();
         Ok(())
     }
 }
