@@ -38,6 +38,20 @@ fn run_builds_everything_once() {
     );
     assert_eq!(dir.value("SELECT count(*) FROM kept_dropped WHERE reason = 'empty'"), 6);
 
+    // No text that is held out is trained on, whichever group or table it stands in.
+    let of = |parts: &str| {
+        format!(
+            "SELECT lang, content_key(text) AS k FROM documents d JOIN split s \
+             ON d.doc_id = s.doc_id WHERE s.split IN ({parts}) \
+             UNION SELECT tgt_lang, content_key(tgt) FROM pairs p JOIN split s \
+             ON p.doc_id = s.doc_id WHERE s.split IN ({parts})"
+        )
+    };
+    let held = of("'test', 'validation'");
+    assert_ne!(dir.value(&format!("SELECT count(*) FROM ({held})")), 0);
+    let seen = format!("SELECT count(*) FROM (({held}) INTERSECT ({}))", of("'train'"));
+    assert_eq!(dir.value(&seen), 0);
+
     let second = dir.ok(&["run"]);
     assert!(second.stdout.is_empty());
     assert!(second.stderr.contains("nodes are up to date"), "{}", second.stderr);
