@@ -109,7 +109,7 @@ impl Parameters {
 pub struct Linear {
     /// [outputs, inputs].
     pub weight: Tensor,
-    /// [outputs].
+    /// `[outputs]`.
     pub bias: Tensor,
 }
 
