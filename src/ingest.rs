@@ -6,6 +6,7 @@
 //! others. Filters nothing: what a row is worth is the business of queries.
 
 pub mod plan;
+pub mod publish;
 pub mod rows;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::source::SourceSpec;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::reject::ERRORS;
-use crate::store::{part, table};
+use crate::store::{part, remote, table};
 use plan::{Plan, Planned};
 use rows::Writer;
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub force: bool,
     /// Bytes of input that a part holds about; 0 for 64 MiB.
     pub part_bytes: u64,
+    /// Where the table is published to: parts of the last commit are there, not in the folder.
+    pub published: Option<String>,
 }
 
 /// What came of one source.
@@ -106,7 +109,7 @@ pub fn ingest(
                     return Ok(None);
                 }
                 let tick = |bytes: u64| progress((done.load(Relaxed) + bytes).min(total), total);
-                let made = make(&plan, part, old.as_ref(), out, options.force, &tick);
+                let made = make(&plan, part, old.as_ref(), out, options, &tick);
                 done.fetch_add(plan.bytes_of(part), Relaxed);
                 failed.fetch_or(made.is_err(), Relaxed);
                 made.map(Some)
@@ -163,12 +166,12 @@ fn make(
     planned: &Planned,
     old: Option<&Manifest>,
     out: &Path,
-    force: bool,
+    options: &Options,
     tick: &dyn Fn(u64),
 ) -> Result<Made> {
     let key = planned.key.as_str();
-    if let Some((part, errors)) = take_over(key, old, out, force)? {
-        let sources = count(plan, planned, out, &part, errors.as_ref())?;
+    if let Some((part, errors)) = take_over(key, old, out, options)? {
+        let sources = count(plan, planned, out, options, &part, errors.as_ref())?;
         return Ok(Made { part, errors, refused: None, written: false, sources });
     }
     let mut writer = Writer::create(out, key, plan.into, tick)?;
@@ -192,14 +195,16 @@ fn take_over(
     key: &str,
     old: Option<&Manifest>,
     out: &Path,
-    force: bool,
+    options: &Options,
 ) -> Result<Option<(Part, Option<Part>)>> {
-    if force {
+    if options.force {
         return Ok(None);
     }
     let listed = |parts: &[Part]| {
-        let there =
-            |p: &&Part| fs::metadata(out.join(&p.file)).is_ok_and(|found| found.len() == p.bytes);
+        let there = |p: &&Part| {
+            options.published.is_some()
+                || fs::metadata(out.join(&p.file)).is_ok_and(|found| found.len() == p.bytes)
+        };
         parts.iter().find(|p| p.key == key).filter(there).cloned()
     };
     let part = match old.and_then(|old| listed(&old.parts)) {
@@ -227,6 +232,7 @@ fn count(
     plan: &Plan,
     planned: &Planned,
     out: &Path,
+    options: &Options,
     part: &Part,
     errors: Option<&Part>,
 ) -> Result<BTreeMap<String, SourceRows>> {
@@ -236,11 +242,24 @@ fn count(
         sources.entry(file.unit.spec.name.clone()).or_default().files += 1;
         by_path.insert(file.unit.source_path().to_string(), file.unit.spec.name.clone());
     }
-    for (name, rows) in values(&out.join(&part.file), "source")? {
+    if sources.len() == 1 {
+        for rows in sources.values_mut() {
+            (rows.rows, rows.rejected) = (part.rows, errors.map_or(0, |errors| errors.rows));
+        }
+        return Ok(sources);
+    }
+    let values = |part: &Part, column| match (&options.published, out.join(&part.file)) {
+        (Some(url), path) if !path.is_file() => {
+            let fetched = remote::fetch(&format!("{url}/{}", part.file))?;
+            values(fetched.path(), column)
+        }
+        (_, path) => values(&path, column),
+    };
+    for (name, rows) in values(part, "source")? {
         sources.entry(name).or_default().rows += rows;
     }
     if let Some(errors) = errors {
-        for (path, rows) in values(&out.join(&errors.file), "source_path")? {
+        for (path, rows) in values(errors, "source_path")? {
             let name = by_path.get(&path).cloned().unwrap_or_default();
             sources.entry(name).or_default().rejected += rows;
         }

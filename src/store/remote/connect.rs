@@ -251,8 +251,8 @@ pub(super) fn silent(url: &str, limit: Duration) -> Error {
     Error::io(shown(url), format!("no answer within {} seconds", limit.as_secs()))
 }
 
-/// A store's error in our words.
-pub(super) fn failed(url: &str, error: object_store::Error) -> Error {
+/// A store's error about a URL in our words.
+pub fn failed(url: &str, error: object_store::Error) -> Error {
     use object_store::Error as Store;
     let at = shown(url);
     // The words of a failed request hold its address.

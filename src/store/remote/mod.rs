@@ -21,10 +21,10 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
-pub use connect::{is_http, is_url, shown};
+pub use connect::{failed, is_http, is_url, shown};
 pub use reader::Reader;
 
-use self::connect::{PATIENCE, Place, failed, place, request, split};
+use self::connect::{PATIENCE, Place, place, request, split};
 use crate::error::{Error, Result};
 
 /// Bytes that are sent at once; a longer file is sent in pieces of this size.
@@ -246,15 +246,19 @@ pub fn delete(urls: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A connection for another runtime, whose requests run there: the store, what its URLs begin
-/// with, and the key of this one as a path below that.
-pub fn store(url: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
+/// A new connection to the store of a URL for another runtime, whose requests run there.
+pub fn store(url: &str) -> Result<Arc<dyn ObjectStore>> {
     let parts = split(url)?;
     #[cfg(test)]
     if parts.base.starts_with("memory") {
-        return Ok((connect::shared(parts)?, parts.base.into()));
+        return connect::shared(parts);
     }
-    Ok((connect::connect(parts)?, parts.base.into()))
+    connect::connect(parts)
+}
+
+/// What the URLs of a store begin with: `s3://bucket`.
+pub fn base(url: &str) -> Result<&str> {
+    Ok(split(shown(url))?.base)
 }
 
 /// The key of a URL: what follows the store and a slash.
