@@ -96,6 +96,11 @@ impl<'a> Input<'a> {
         Ok(input)
     }
 
+    /// Where the next byte lies in the decompressed content.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The next bytes without moving on; empty at the end, or at damage.
     pub fn peek(&mut self) -> io::Result<&[u8]> {
         self.reader.fill_buf()
@@ -147,6 +152,14 @@ impl<'a> Input<'a> {
             }
             _ => Err(Error::io(self.path, error)),
         }
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(buf)?;
+        self.offset += n as u64;
+        Ok(n)
     }
 }
 
