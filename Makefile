@@ -10,7 +10,7 @@ SHELL := /bin/bash
 ENV := env=$$(scripts/env.sh); eval "$$env"
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the tools and fetch libtorch, nothing else
 	@scripts/tools.sh c++ cargo

@@ -30,4 +30,4 @@ web=http://127.0.0.1:$(sed -n 's/.*port \([0-9]*\).*/\1/p' web.log)
 AWS_ENDPOINT_URL=http://127.0.0.1:$(cat port)
 export AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID=made AWS_SECRET_ACCESS_KEY=up AWS_REGION=us-east-1
 export HEXAPLA_CACHE=$work/cache
-PYTHONPATH=$packages exec python3 "$here/check_s3.py" check "$hexapla" "$web"
+PYTHONPATH=$packages python3 "$here/check_s3.py" check "$hexapla" "$web"

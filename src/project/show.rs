@@ -20,6 +20,7 @@ use crate::source::SOURCES;
 use crate::source::input::{self, Input};
 use crate::sql::{Session, SessionOptions};
 use crate::store::manifest::Manifest;
+use crate::store::publish::Target;
 use crate::store::{remote, verify};
 
 /// How much of the bytes is shown.
@@ -132,7 +133,8 @@ impl Tables {
         }
         if remote::is_url(table) {
             let sql = format!("'{}'", table.replace('\'', "''"));
-            let asked = Asked { name: table.into(), sql, manifest: None };
+            let manifest = Target::read(table)?.manifest;
+            let asked = Asked { name: table.into(), sql, manifest };
             return Ok(Self { session, root: dir.into(), asked, sources: Vec::new() });
         }
         Err(Error::unknown("table", table, names.iter().map(String::as_str)))
