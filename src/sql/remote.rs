@@ -12,6 +12,7 @@ use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::object_store::Error::NotSupported as NoRanges;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::stream::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
@@ -203,10 +204,9 @@ impl Store {
 
     /// Whether the server gives a part of a file when it is asked for one.
     async fn ranges(&self, entry: &Entry, at: &ListingTableUrl) -> Result<bool> {
-        use datafusion::object_store::Error as Store;
         match self.store.get_range(at.prefix(), 0..entry.size.min(1)).await {
             Ok(_) => Ok(true),
-            Err(Store::NotSupported { .. }) => Ok(false),
+            Err(NoRanges { .. }) => Ok(false),
             // Of an empty file there is no first byte.
             Err(_) if entry.size == 0 => Ok(false),
             Err(e) => Err(remote::failed(&entry.url, e)),

@@ -84,9 +84,8 @@ pub fn publish(
     let mut missing: Vec<(PathBuf, Part)> = Vec::new();
     for part in manifest.parts.iter_mut().chain(&mut manifest.error_parts) {
         let local = dir.join(&part.file);
-        match target.part(&part.file) {
-            Some(old) if old.xxh3 != part.xxh3 => part.file = renamed(part),
-            _ => {}
+        if target.part(&part.file).is_some_and(|old| old.xxh3 != part.xxh3) {
+            part.file = renamed(part);
         }
         if !present(target, part, &there)? {
             if !local.is_file() {

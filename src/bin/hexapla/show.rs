@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use hexapla::error::{Error, Result};
 use hexapla::project::show::{self, Raw};
