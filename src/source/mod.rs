@@ -3,6 +3,7 @@
 //! A format is a [`Source`] and one line in [`SOURCES`]; what it is handed is a [`Unit`] (a file,
 //! or the two files of a pair) whose languages are settled, and a [`Sink`]. Writes nothing.
 
+pub mod elements;
 pub mod fields;
 pub mod input;
 pub mod pattern;
