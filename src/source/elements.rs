@@ -9,14 +9,16 @@ use std::io::{self, BufRead};
 
 use memchr::{memchr, memchr3, memmem};
 
-use super::input::MAX_RECORD;
+use super::input::{Input, MAX_RECORD, decode};
+use super::row::Sink;
+use crate::error::Result;
 
 /// The elements to hand out.
 #[derive(Debug, Clone, Copy)]
 pub struct Names {
     /// Handed out whole; none of them ever stands inside another.
     pub whole: &'static [&'static str],
-    /// Handed out as their start tags alone, for what they say of the elements after them.
+    /// Handed out as their tags alone, for what they say of the elements between them.
     pub tags: &'static [&'static str],
 }
 
@@ -25,6 +27,8 @@ pub struct Names {
 pub enum Kind {
     /// The start tag of one of [`Names::tags`].
     Tag,
+    /// The end tag of one of them.
+    EndTag,
     /// One of [`Names::whole`] from the first byte of its start tag to the last of its end tag.
     Whole,
     /// What cannot be handed out whole, and why not.
@@ -40,10 +44,25 @@ pub struct Element<'a> {
     pub name: &'static str,
     /// What of it is here.
     pub kind: Kind,
+    /// How many of [`Names::whole`] there were up to it, itself and broken ones included.
+    pub number: u64,
     /// Where its bytes begin in the file.
     pub offset: u64,
     /// Its bytes, tags included.
     pub bytes: &'a [u8],
+}
+
+impl Element<'_> {
+    /// Its bytes as text, or why they are none or not all there.
+    pub fn text(&self) -> Result<&str, String> {
+        let name = self.name;
+        match self.kind {
+            Kind::Tag | Kind::EndTag | Kind::Whole => decode(self.bytes),
+            Kind::Broken(reason) if name.is_empty() => Err(reason.into()),
+            Kind::Broken(reason) => Err(format!("`{name}`: {reason}")),
+            Kind::Cut => Err(format!("the file ends inside `{name}`")),
+        }
+    }
 }
 
 /// How many bytes before an end tag without a start are taken to belong to it, and how many of
@@ -84,6 +103,7 @@ pub struct Elements<R> {
     /// An open comment or section outside of elements is told once.
     told: bool,
     ended: bool,
+    number: u64,
 }
 
 /// What a scan came to.
@@ -102,8 +122,8 @@ enum Scan {
 enum Markup {
     /// A start tag that is wanted; whether the whole element is.
     Start(&'static str, bool),
-    /// An end tag of an element that is wanted.
-    End(&'static str),
+    /// An end tag that is wanted; whether the whole element is.
+    End(&'static str, bool),
     /// A comment (0) or a CDATA section (1).
     Section(usize),
     Other,
@@ -111,7 +131,7 @@ enum Markup {
 
 impl<R: BufRead> Elements<R> {
     /// The elements of a reader whose next byte lies at an offset of the file.
-    pub fn new(reader: R, offset: u64, names: Names) -> Self {
+    pub fn new(offset: u64, reader: R, names: Names) -> Self {
         Self {
             reader,
             names,
@@ -124,6 +144,7 @@ impl<R: BufRead> Elements<R> {
             unclosed: [0; 2],
             told: false,
             ended: false,
+            number: 0,
         }
     }
 
@@ -131,12 +152,26 @@ impl<R: BufRead> Elements<R> {
     /// being read.
     pub fn next(&mut self) -> io::Result<Option<Element<'_>>> {
         self.from = self.at;
+        let Some((name, kind)) = self.advance()? else { return Ok(None) };
+        self.number += u64::from(self.names.whole.contains(&name));
+        let end = if kind == Kind::Broken(TOO_LONG) { self.from + KEPT } else { self.at };
+        Ok(Some(Element {
+            name,
+            kind,
+            number: self.number,
+            offset: self.base + self.from as u64,
+            bytes: &self.buffer[self.from..end.min(self.at)],
+        }))
+    }
+
+    /// Moves past the next element, which then lies between the two marks.
+    fn advance(&mut self) -> io::Result<Option<(&'static str, Kind)>> {
         loop {
             match self.markup()? {
                 Scan::End => {
                     let Some(name) = self.open.take() else { return Ok(None) };
                     self.at = self.buffer.len();
-                    return Ok(Some(self.element(name, Kind::Cut)));
+                    return Ok(Some((name, Kind::Cut)));
                 }
                 Scan::TooLong => return Ok(Some(self.too_long())),
                 Scan::Found | Scan::Closed | Scan::Bad => {}
@@ -157,14 +192,26 @@ impl<R: BufRead> Elements<R> {
                         }
                         self.open = None;
                         self.excused = true;
-                        return Ok(Some(self.element(name, Kind::Broken(OPEN_SECTION))));
+                        return Ok(Some((name, Kind::Broken(OPEN_SECTION))));
                     }
                     if !std::mem::replace(&mut self.told, true) {
                         self.from = begin;
-                        return Ok(Some(self.element("", Kind::Broken(OPEN_SECTION))));
+                        return Ok(Some(("", Kind::Broken(OPEN_SECTION))));
                     }
                 }
-                Markup::End(name) => {
+                Markup::Start(..) | Markup::End(_, false) if self.open.is_some() => {
+                    let name = self.open.take().unwrap_or_default();
+                    self.excused = false;
+                    return Ok(Some((name, Kind::Broken(NOT_CLOSED))));
+                }
+                Markup::End(name, false) => {
+                    self.from = self.at;
+                    return Ok(Some(match self.tag()? {
+                        Scan::TooLong => self.too_long(),
+                        _ => (name, Kind::EndTag),
+                    }));
+                }
+                Markup::End(name, true) => {
                     let stray = self.open != Some(name);
                     if stray && (self.open.is_some() || std::mem::take(&mut self.excused)) {
                         self.at += 2;
@@ -181,12 +228,7 @@ impl<R: BufRead> Elements<R> {
                         Scan::Found | Scan::Closed | Scan::Bad => Kind::Whole,
                     };
                     self.open = None;
-                    return Ok(Some(self.element(name, kind)));
-                }
-                Markup::Start(..) if self.open.is_some() => {
-                    let name = self.open.take().unwrap_or_default();
-                    self.excused = false;
-                    return Ok(Some(self.element(name, Kind::Broken(NOT_CLOSED))));
+                    return Ok(Some((name, kind)));
                 }
                 Markup::Start(name, whole) => {
                     self.from = self.at;
@@ -208,7 +250,7 @@ impl<R: BufRead> Elements<R> {
                             return Ok(Some(self.too_long()));
                         }
                     };
-                    return Ok(Some(self.element(name, kind)));
+                    return Ok(Some((name, kind)));
                 }
             }
         }
@@ -225,19 +267,10 @@ impl<R: BufRead> Elements<R> {
         self.reader
     }
 
-    /// What lies between the two marks.
-    fn element(&self, name: &'static str, kind: Kind) -> Element<'_> {
-        let offset = self.base + self.from as u64;
-        Element { name, kind, offset, bytes: &self.buffer[self.from..self.at] }
-    }
-
-    /// The first bytes of the open element, which is then passed over.
-    fn too_long(&mut self) -> Element<'_> {
-        let name = self.open.take().unwrap_or_default();
+    /// Gives the open element up; the rest of it is passed over.
+    fn too_long(&mut self) -> (&'static str, Kind) {
         self.excused = true;
-        let offset = self.base + self.from as u64;
-        let bytes = &self.buffer[self.from..self.at.min(self.from + KEPT)];
-        Element { name, kind: Kind::Broken(TOO_LONG), offset, bytes }
+        (self.open.take().unwrap_or_default(), Kind::Broken(TOO_LONG))
     }
 
     /// Reads on; false at the end of the file.
@@ -309,14 +342,12 @@ impl<R: BufRead> Elements<R> {
         let name = &name[..length];
         let name = memchr(b':', name).map_or(name, |colon| &name[colon + 1..]);
         let among = |names: &[&'static str]| names.iter().copied().find(|n| n.as_bytes() == name);
-        Ok(match (among(self.names.whole), end) {
-            (Some(name), true) => Markup::End(name),
-            (Some(name), false) => Markup::Start(name, true),
-            (None, true) => Markup::Other,
-            (None, false) => {
-                among(self.names.tags).map_or(Markup::Other, |name| Markup::Start(name, false))
-            }
-        })
+        let (name, whole) = match (among(self.names.whole), among(self.names.tags)) {
+            (Some(name), _) => (name, true),
+            (None, Some(name)) => (name, false),
+            (None, None) => return Ok(Markup::Other),
+        };
+        Ok(if end { Markup::End(name, whole) } else { Markup::Start(name, whole) })
     }
 
     /// Moves past the tag that is next, or to the `<` that breaks it off.
@@ -379,6 +410,32 @@ impl<R: BufRead> Elements<R> {
     }
 }
 
+/// Hands each element and tag that can be decoded to `f`, with its text; rejects what is
+/// broken, cut or no text.
+pub fn each_element(
+    input: Input<'_>,
+    names: Names,
+    sink: &mut dyn Sink,
+    mut f: impl FnMut(Element<'_>, &str, &mut dyn Sink) -> Result<()>,
+) -> Result<()> {
+    let mut elements = Elements::new(input.offset(), input, names);
+    loop {
+        match elements.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(element)) => match element.text() {
+                Ok(text) => f(element, text, sink)?,
+                Err(reason) => sink.reject(element.offset, &reason, element.bytes)?,
+            },
+            Err(e) => {
+                let (offset, bytes) = elements.unfinished();
+                let bytes = bytes.to_vec();
+                let reason = elements.into_inner().damage(e)?;
+                return sink.reject(offset, &reason, &bytes);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,14 +445,14 @@ mod tests {
     /// The elements as text, of a file that is read `step` bytes at a time.
     fn all(bytes: &[u8], step: usize) -> Vec<String> {
         let reader = io::BufReader::with_capacity(step, bytes);
-        let mut elements = Elements::new(reader, 0, NAMES);
+        let mut elements = Elements::new(0, reader, NAMES);
         let mut out = Vec::new();
         while let Some(element) = elements.next().unwrap() {
             let at = element.offset as usize;
             assert_eq!(&bytes[at..at + element.bytes.len()], element.bytes);
             let text = String::from_utf8_lossy(element.bytes);
             out.push(match element.kind {
-                Kind::Tag | Kind::Whole => text.into_owned(),
+                Kind::Tag | Kind::EndTag | Kind::Whole => text.into_owned(),
                 Kind::Broken(reason) => format!("{}: {reason}: {text}", element.name),
                 Kind::Cut => format!("{} cut: {text}", element.name),
             });
@@ -448,6 +505,7 @@ mod tests {
                 "<tu>g</tu>",
             ],
         );
+        check("<tu>x</header>", &["tu: not closed before the next one: <tu>x", "</header>"]);
         check("<tu>x</tu><tu>y</t", &["<tu>x</tu>", "tu cut: <tu>y</t"]);
         check("<tu a='>", &["tu cut: <tu a='>"]);
     }
