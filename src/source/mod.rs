@@ -6,6 +6,7 @@
 pub mod elements;
 pub mod fields;
 pub mod input;
+pub mod markup;
 pub mod parallel;
 pub mod pattern;
 pub mod row;

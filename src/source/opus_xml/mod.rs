@@ -2,23 +2,22 @@
 //!
 //! An alignment file names its documents, which lie beside it as OPUS lays them out, `raw` text
 //! preferred to tokenised `xml`. Both documents of a group are held in memory, each up to
-//! [`LARGEST`] bytes of text. Detokenises nothing: words are joined with spaces unless the
-//! document says that there is none.
+//! [`document::LARGEST`] bytes of text.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+mod document;
+
+use std::collections::HashSet;
 use std::path::{Component, Path};
 use std::sync::atomic::AtomicU64;
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use document::Document;
 use serde_json::Map;
 
-use super::elements::{Elements, Kind, Names, each_element};
-use super::input::{Input, MAX_RECORD, too_long};
+use super::elements::{Kind, Names, each_element};
+use super::input::Input;
 use super::location::Location;
 use super::parallel::{Aligned, Rows, Variant};
-use super::xml::{attributes, event, reference, shown, tag};
+use super::xml::{attributes, shown, tag};
 use super::{Into, Sink, Source, Unit};
 use crate::error::{Error, Result};
 use crate::identify::tag as language;
@@ -29,11 +28,7 @@ pub const OPUS_XML: OpusXml = OpusXml;
 /// The format of alignment files with their documents.
 pub struct OpusXml;
 
-/// The most text of one document that is held; sentences after it are missing.
-pub const LARGEST: usize = 8 * MAX_RECORD;
-
 const LINKS: Names = Names { whole: &["link"], tags: &["cesAlign", "linkGrp"] };
-const SENTENCES: Names = Names { whole: &["s"], tags: &[] };
 
 /// Where the document with a name lies; `None` where there is none.
 pub type Find<'f> = &'f dyn Fn(&str) -> Option<Location>;
@@ -86,14 +81,6 @@ fn beside(folder: &Path, name: &str) -> Option<Location> {
     paths.filter(|path| path.is_file()).map(Location::File).next()
 }
 
-/// One document's sentences.
-struct Document {
-    name: String,
-    text: String,
-    /// Where each lies in the text; `None` for one that is broken.
-    sentences: HashMap<String, Option<Range<usize>>>,
-}
-
 /// The two documents that the links are between.
 struct Links<'a> {
     unit: &'a Unit,
@@ -103,8 +90,9 @@ struct Links<'a> {
     top: [Option<String>; 2],
     names: [Option<String>; 2],
     documents: [Option<Document>; 2],
-    /// A document that was not found, and how many groups lack theirs.
+    /// The first document that was not found, and the last one.
     missing: Option<String>,
+    absent: Option<String>,
     /// Documents whose broken sentences were already rejected.
     told: HashSet<String>,
     rows: bool,
@@ -120,6 +108,7 @@ fn links(unit: &Unit, find: Find<'_>, read: &AtomicU64, sink: &mut dyn Sink) -> 
         names: [None, None],
         documents: [None, None],
         missing: None,
+        absent: None,
         told: HashSet::new(),
         rows: false,
     };
@@ -216,145 +205,22 @@ impl Links<'_> {
 
     /// Reads a document; `None` where there is none.
     fn load(&mut self, name: &str, sink: &mut dyn Sink) -> Result<Option<Document>> {
+        if self.absent.as_deref() == Some(name) {
+            return Ok(None);
+        }
         let Some(location) = (self.find)(name) else {
             self.missing.get_or_insert_with(|| name.to_string());
+            self.absent = Some(name.to_string());
             return Ok(None);
         };
         let tell = self.told.insert(name.to_string());
-        let mut reject = |offset, reason: &str, raw: &[u8]| match tell {
+        let input = Input::open(&location, self.unit.format.charsets(), None, self.read)?;
+        Document::read(name, input, |offset, reason, raw| match tell {
             true => sink.reject(offset, &format!("{}: {reason}", shown(name)), raw),
             false => Ok(()),
-        };
-        let mut document =
-            Document { name: name.into(), text: String::new(), sentences: HashMap::new() };
-        let input = Input::open(&location, self.unit.format.charsets(), None, self.read)?;
-        let mut elements = Elements::new(input.offset(), input, SENTENCES);
-        let mut held = 0;
-        loop {
-            let element = match elements.next() {
-                Ok(Some(element)) => element,
-                Ok(None) => return Ok(Some(document)),
-                Err(e) => {
-                    let (offset, raw) = elements.unfinished();
-                    let raw = raw.to_vec();
-                    let reason = elements.into_inner().damage(e)?;
-                    reject(offset, &reason, &raw)?;
-                    return Ok(Some(document));
-                }
-            };
-            let (id, outcome) = match element.text() {
-                Ok(text) => {
-                    let start = &text[..text.find('>').map_or(text.len(), |end| end + 1)];
-                    let id = tag(start).and_then(|start| attributes(&start, ["id"]));
-                    (id.map(|[id]| id), sentence(text, &mut document.text))
-                }
-                Err(reason) => (Ok(None), Err(reason)),
-            };
-            let (id, place) = match (id, outcome) {
-                (Ok(Some(id)), Ok(place)) => (id, Some(place)),
-                (id, Err(reason)) => {
-                    reject(element.offset, &reason, element.bytes)?;
-                    match id {
-                        Ok(Some(id)) => (id, None),
-                        _ => continue,
-                    }
-                }
-                (_, Ok(_)) => {
-                    reject(element.offset, "a sentence without `id`", element.bytes)?;
-                    continue;
-                }
-            };
-            held += id.len() + size_of::<(String, Option<Range<usize>>)>();
-            if document.text.len() + held > LARGEST {
-                let reason = format!("the document holds more than {} MiB", LARGEST >> 20);
-                reject(element.offset, &reason, b"")?;
-                return Ok(Some(document));
-            }
-            document.sentences.insert(id, place);
-        }
+        })
+        .map(Some)
     }
-}
-
-impl Document {
-    /// Sentences by their ids, with a space between them.
-    fn join(&self, ids: &str) -> Result<String, String> {
-        let mut text = String::new();
-        for id in ids.split_ascii_whitespace() {
-            let (id_, name) = (shown(id), shown(&self.name));
-            match self.sentences.get(id) {
-                Some(Some(place)) => {
-                    if !text.is_empty() {
-                        text.push(' ');
-                    }
-                    text.push_str(&self.text[place.clone()]);
-                }
-                Some(None) => return Err(format!("sentence `{id_}` of `{name}` is broken")),
-                None => return Err(format!("`{name}` has no sentence `{id_}`")),
-            }
-            if text.len() > MAX_RECORD {
-                return Err(too_long());
-            }
-        }
-        Ok(text)
-    }
-}
-
-/// Appends the text of a sentence: its words where they are marked, else its text.
-fn sentence(text: &str, to: &mut String) -> Result<Range<usize>, String> {
-    let begin = to.len();
-    let outcome = words(text, to);
-    if outcome.is_err() {
-        to.truncate(begin);
-    }
-    outcome.map(|()| begin..to.len())
-}
-
-fn words(text: &str, to: &mut String) -> Result<(), String> {
-    let mut reader = Reader::from_str(text);
-    let Event::Start(_) = event(&mut reader)? else { return Ok(()) };
-    let (begin, mut depth, mut plain) = (to.len(), 0u64, String::new());
-    // Text inside `w` is a word; once there is one, all other text is layout.
-    let (mut word, mut marked, mut glued) = (None, false, true);
-    loop {
-        match event(&mut reader)? {
-            Event::Text(text) => plain.push_str(&text),
-            Event::CData(text) => plain.push_str(&text),
-            Event::GeneralRef(name) => reference(&name, &mut plain)?,
-            Event::Start(start) => {
-                depth += 1;
-                if start.local_name().into_inner() == "w" && word.is_none() {
-                    let [misc] = attributes(&start, ["misc"])?;
-                    word = Some((depth, misc.is_some_and(|m| m.contains("SpaceAfter=No"))));
-                    marked = true;
-                    plain.clear();
-                }
-            }
-            Event::End(_) if depth == 0 => break,
-            Event::End(_) => {
-                if let Some((at, no_space)) = word
-                    && at == depth
-                {
-                    if !glued {
-                        to.push(' ');
-                    }
-                    to.push_str(plain.trim_ascii());
-                    (word, glued) = (None, no_space);
-                    plain.clear();
-                }
-                depth -= 1;
-            }
-            _ => {}
-        }
-    }
-    if !marked {
-        for part in plain.split_ascii_whitespace() {
-            if to.len() > begin {
-                to.push(' ');
-            }
-            to.push_str(part);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
