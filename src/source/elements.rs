@@ -7,16 +7,17 @@
 
 use std::io::{self, BufRead};
 
-use memchr::{memchr, memchr3, memmem};
-
-use super::input::MAX_RECORD;
+use super::input::{Input, MAX_RECORD, decode};
+use super::markup::{KEPT, Markup, OPENINGS, Scan, Window};
+use super::row::Sink;
+use crate::error::Result;
 
 /// The elements to hand out.
 #[derive(Debug, Clone, Copy)]
 pub struct Names {
     /// Handed out whole; none of them ever stands inside another.
     pub whole: &'static [&'static str],
-    /// Handed out as their start tags alone, for what they say of the elements after them.
+    /// Handed out as their tags alone, for what they say of the elements between them.
     pub tags: &'static [&'static str],
 }
 
@@ -25,6 +26,8 @@ pub struct Names {
 pub enum Kind {
     /// The start tag of one of [`Names::tags`].
     Tag,
+    /// The end tag of one of them.
+    EndTag,
     /// One of [`Names::whole`] from the first byte of its start tag to the last of its end tag.
     Whole,
     /// What cannot be handed out whole, and why not.
@@ -40,18 +43,26 @@ pub struct Element<'a> {
     pub name: &'static str,
     /// What of it is here.
     pub kind: Kind,
+    /// How many of [`Names::whole`] there were up to it, itself and broken ones included.
+    pub number: u64,
     /// Where its bytes begin in the file.
     pub offset: u64,
     /// Its bytes, tags included.
     pub bytes: &'a [u8],
 }
 
-/// How many bytes before an end tag without a start are taken to belong to it, and how many of
-/// an element that is too long are handed out.
-const KEPT: usize = 4 << 10;
-
-/// Names with their prefixes are shorter than this.
-const LONGEST_NAME: usize = 64;
+impl Element<'_> {
+    /// Its bytes as text, or why they are none or not all there.
+    pub fn text(&self) -> Result<&str, String> {
+        let name = self.name;
+        match self.kind {
+            Kind::Tag | Kind::EndTag | Kind::Whole => decode(self.bytes),
+            Kind::Broken(reason) if name.is_empty() => Err(reason.into()),
+            Kind::Broken(reason) => Err(format!("`{name}`: {reason}")),
+            Kind::Cut => Err(format!("the file ends inside `{name}`")),
+        }
+    }
+}
 
 const NOT_CLOSED: &str = "not closed before the next one";
 const NO_START: &str = "an end tag without its start tag";
@@ -60,320 +71,216 @@ const OPEN_SECTION: &str = "a comment or CDATA section is not closed";
 const TOO_LONG: &str = "longer than 32 MiB";
 const _: () = assert!(MAX_RECORD == 32 << 20);
 
-/// How comments and CDATA sections begin and end.
-const OPENINGS: [&[u8]; 2] = [b"<!--", b"<![CDATA["];
-const CLOSINGS: [&[u8]; 2] = [b"-->", b"]]>"];
-
 /// A reader's elements.
 pub struct Elements<R> {
-    reader: R,
+    /// Begins at the element that is open; outside of one, a little before.
+    window: Window<R>,
     names: Names,
-    /// What was read and is still needed: from the begin of the element that is open.
-    buffer: Vec<u8>,
-    /// Where the first byte of the buffer lies in the file.
-    base: u64,
-    /// The begin of the open element; outside of one, what is still of use of the text before.
-    from: usize,
-    /// Everything before is scanned.
-    at: usize,
     open: Option<&'static str>,
     /// An end tag that comes now belongs to an element that was already handed out as broken.
     excused: bool,
-    /// No `-->`, and no `]]>`, begins between the place last asked for and this offset.
-    unclosed: [u64; 2],
-    /// An open comment or section outside of elements is told once.
+    /// A section outside of elements that is not closed is told once.
     told: bool,
-    ended: bool,
+    number: u64,
 }
 
-/// What a scan came to.
-enum Scan {
-    Found,
-    /// A tag that closes itself.
-    Closed,
-    /// A tag with a `<` in it.
-    Bad,
-    /// The file ends before.
-    End,
-    TooLong,
-}
-
-/// What a `<` begins.
-enum Markup {
-    /// A start tag that is wanted; whether the whole element is.
+/// A tag that is wanted.
+enum Wanted {
+    /// A start tag with its name, and whether the whole element is wanted.
     Start(&'static str, bool),
-    /// An end tag of an element that is wanted.
-    End(&'static str),
-    /// A comment (0) or a CDATA section (1).
+    /// An end tag.
+    End(&'static str, bool),
+    /// A comment or CDATA section.
     Section(usize),
-    Other,
+    None,
 }
+
+type Part = (&'static str, Kind);
 
 impl<R: BufRead> Elements<R> {
     /// The elements of a reader whose next byte lies at an offset of the file.
-    pub fn new(reader: R, offset: u64, names: Names) -> Self {
-        Self {
-            reader,
-            names,
-            buffer: Vec::new(),
-            base: offset,
-            from: 0,
-            at: 0,
-            open: None,
-            excused: false,
-            unclosed: [0; 2],
-            told: false,
-            ended: false,
-        }
+    pub fn new(offset: u64, reader: R, names: Names) -> Self {
+        let window = Window::new(offset, reader);
+        Self { window, names, open: None, excused: false, told: false, number: 0 }
     }
 
     /// The next element; `None` at the end. After an error, [`Self::unfinished`] holds what was
     /// being read.
     pub fn next(&mut self) -> io::Result<Option<Element<'_>>> {
-        self.from = self.at;
-        loop {
-            match self.markup()? {
-                Scan::End => {
-                    let Some(name) = self.open.take() else { return Ok(None) };
-                    self.at = self.buffer.len();
-                    return Ok(Some(self.element(name, Kind::Cut)));
-                }
-                Scan::TooLong => return Ok(Some(self.too_long())),
-                Scan::Found | Scan::Closed | Scan::Bad => {}
-            }
-            match self.classify()? {
-                Markup::Other => self.at += 1,
-                Markup::Section(kind) => {
-                    let scan = self.section(kind)?;
-                    if matches!(scan, Scan::Found) {
-                        continue;
-                    }
-                    // What follows is read as if the section had not been opened.
-                    let begin = self.at;
-                    self.at += OPENINGS[kind].len();
-                    if let Some(name) = self.open {
-                        if matches!(scan, Scan::TooLong) {
-                            return Ok(Some(self.too_long()));
-                        }
-                        self.open = None;
-                        self.excused = true;
-                        return Ok(Some(self.element(name, Kind::Broken(OPEN_SECTION))));
-                    }
-                    if !std::mem::replace(&mut self.told, true) {
-                        self.from = begin;
-                        return Ok(Some(self.element("", Kind::Broken(OPEN_SECTION))));
-                    }
-                }
-                Markup::End(name) => {
-                    let stray = self.open != Some(name);
-                    if stray && (self.open.is_some() || std::mem::take(&mut self.excused)) {
-                        self.at += 2;
-                        continue;
-                    }
-                    if stray {
-                        self.from = self.from.max(self.at.saturating_sub(KEPT));
-                    }
-                    let kind = match self.tag()? {
-                        Scan::TooLong => return Ok(Some(self.too_long())),
-                        _ if stray => Kind::Broken(NO_START),
-                        Scan::End => Kind::Cut,
-                        // Where a `<` breaks the end tag off, a parser will say so.
-                        Scan::Found | Scan::Closed | Scan::Bad => Kind::Whole,
-                    };
-                    self.open = None;
-                    return Ok(Some(self.element(name, kind)));
-                }
-                Markup::Start(..) if self.open.is_some() => {
-                    let name = self.open.take().unwrap_or_default();
-                    self.excused = false;
-                    return Ok(Some(self.element(name, Kind::Broken(NOT_CLOSED))));
-                }
-                Markup::Start(name, whole) => {
-                    self.from = self.at;
-                    self.excused = false;
-                    let kind = match self.tag()? {
-                        Scan::Found if whole => {
-                            self.open = Some(name);
-                            continue;
-                        }
-                        Scan::Closed if whole => Kind::Whole,
-                        Scan::Found | Scan::Closed => Kind::Tag,
-                        Scan::Bad => {
-                            self.excused = true;
-                            Kind::Broken(BAD_TAG)
-                        }
-                        Scan::End => Kind::Cut,
-                        Scan::TooLong => {
-                            self.open = Some(name);
-                            return Ok(Some(self.too_long()));
-                        }
-                    };
-                    return Ok(Some(self.element(name, kind)));
-                }
-            }
-        }
+        self.window.begin();
+        let Some((name, kind)) = self.advance()? else { return Ok(None) };
+        self.number += u64::from(self.names.whole.contains(&name));
+        let bytes = self.window.bytes();
+        let most = if kind == Kind::Broken(TOO_LONG) { KEPT } else { bytes.len() };
+        Ok(Some(Element {
+            name,
+            kind,
+            number: self.number,
+            offset: self.window.offset(),
+            bytes: &bytes[..bytes.len().min(most)],
+        }))
     }
 
-    /// The element that was being read when an error came, with its offset; else no bytes.
+    /// The element that was being read when an error came, with its offset.
     pub fn unfinished(&self) -> (u64, &[u8]) {
-        let from = if self.open.is_some() { self.from } else { self.buffer.len() };
-        (self.base + from as u64, &self.buffer[from..])
+        (self.window.offset(), if self.open.is_some() { self.window.rest() } else { b"" })
     }
 
     /// The reader, past an unknown part of the file.
     pub fn into_inner(self) -> R {
-        self.reader
+        self.window.into_inner()
     }
 
-    /// What lies between the two marks.
-    fn element(&self, name: &'static str, kind: Kind) -> Element<'_> {
-        let offset = self.base + self.from as u64;
-        Element { name, kind, offset, bytes: &self.buffer[self.from..self.at] }
-    }
-
-    /// The first bytes of the open element, which is then passed over.
-    fn too_long(&mut self) -> Element<'_> {
-        let name = self.open.take().unwrap_or_default();
-        self.excused = true;
-        let offset = self.base + self.from as u64;
-        let bytes = &self.buffer[self.from..self.at.min(self.from + KEPT)];
-        Element { name, kind: Kind::Broken(TOO_LONG), offset, bytes }
-    }
-
-    /// Reads on; false at the end of the file.
-    fn fill(&mut self) -> io::Result<bool> {
-        // Moving the rest costs no more than what is thrown away, so the sum stays linear.
-        if self.from >= self.buffer.len() - self.from {
-            self.buffer.drain(..self.from);
-            self.base += self.from as u64;
-            self.at -= self.from;
-            self.from = 0;
-            self.buffer.shrink_to(1 << 20);
-        }
-        while !self.ended {
-            match self.reader.fill_buf() {
-                Ok([]) => self.ended = true,
-                Ok(piece) => {
-                    let length = piece.len();
-                    self.buffer.extend_from_slice(piece);
-                    self.reader.consume(length);
-                    return Ok(true);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Moves to the next `<`.
-    fn markup(&mut self) -> io::Result<Scan> {
+    /// Moves past the next element, which then lies in the window.
+    fn advance(&mut self) -> io::Result<Option<Part>> {
         loop {
-            let next = memchr(b'<', &self.buffer[self.at..]);
-            self.at = next.map_or(self.buffer.len(), |n| self.at + n);
-            if self.open.is_some() && self.at - self.from > MAX_RECORD {
-                return Ok(Scan::TooLong);
+            match self.window.next(self.open.is_some())? {
+                Scan::End => {
+                    return Ok(self.open.take().map(|name| (name, Kind::Cut)));
+                }
+                Scan::TooLong => return Ok(Some(self.too_long())),
+                Scan::Found | Scan::Closed | Scan::Bad => {}
             }
-            if next.is_some() {
-                return Ok(Scan::Found);
-            }
-            self.forget();
-            if !self.fill()? {
-                return Ok(Scan::End);
+            let part = match self.wanted()? {
+                Wanted::None => {
+                    self.window.step(1);
+                    None
+                }
+                Wanted::Section(kind) => self.section(kind)?,
+                Wanted::Start(..) | Wanted::End(_, false) if self.open.is_some() => {
+                    self.excused = false;
+                    self.open.take().map(|name| (name, Kind::Broken(NOT_CLOSED)))
+                }
+                Wanted::Start(name, whole) => self.start(name, whole)?,
+                Wanted::End(name, true) => self.end(name)?,
+                Wanted::End(name, false) => {
+                    self.window.begin();
+                    match self.window.tag()? {
+                        Scan::TooLong => Some(self.too_long()),
+                        _ => Some((name, Kind::EndTag)),
+                    }
+                }
+            };
+            if part.is_some() {
+                return Ok(part);
             }
         }
     }
 
-    /// Outside of elements, lets go of all but the last bytes.
-    fn forget(&mut self) {
-        if self.open.is_none() {
-            self.from = self.from.max(self.at.saturating_sub(KEPT));
-        }
-    }
-
-    /// What the `<` that is next begins.
-    fn classify(&mut self) -> io::Result<Markup> {
-        while self.buffer.len() - self.at < LONGEST_NAME && self.fill()? {}
-        let rest = &self.buffer[self.at..];
-        let (end, name) = match rest.get(1) {
-            Some(b'!') => {
-                let section = OPENINGS.iter().position(|opening| rest.starts_with(opening));
-                return Ok(section.map_or(Markup::Other, Markup::Section));
-            }
-            Some(b'/') => (true, &rest[2..]),
-            _ => (false, &rest[1..]),
+    fn wanted(&mut self) -> io::Result<Wanted> {
+        let (name, end) = match self.window.markup()? {
+            Markup::Start(name) => (name, false),
+            Markup::End(name) => (name, true),
+            Markup::Section(kind) => return Ok(Wanted::Section(kind)),
+            Markup::Other => return Ok(Wanted::None),
         };
-        let name = &name[..name.len().min(LONGEST_NAME)];
-        let delimiter = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>');
-        let Some(length) = name.iter().position(delimiter) else { return Ok(Markup::Other) };
-        let name = &name[..length];
-        let name = memchr(b':', name).map_or(name, |colon| &name[colon + 1..]);
+        let name = name.iter().position(|b| *b == b':').map_or(name, |colon| &name[colon + 1..]);
         let among = |names: &[&'static str]| names.iter().copied().find(|n| n.as_bytes() == name);
-        Ok(match (among(self.names.whole), end) {
-            (Some(name), true) => Markup::End(name),
-            (Some(name), false) => Markup::Start(name, true),
-            (None, true) => Markup::Other,
-            (None, false) => {
-                among(self.names.tags).map_or(Markup::Other, |name| Markup::Start(name, false))
-            }
-        })
+        let (name, whole) = match (among(self.names.whole), among(self.names.tags)) {
+            (Some(name), _) => (name, true),
+            (None, Some(name)) => (name, false),
+            (None, None) => return Ok(Wanted::None),
+        };
+        Ok(if end { Wanted::End(name, whole) } else { Wanted::Start(name, whole) })
     }
 
-    /// Moves past the tag that is next, or to the `<` that breaks it off.
-    fn tag(&mut self) -> io::Result<Scan> {
-        self.at += 1;
-        let mut quote = None;
-        loop {
-            let rest = &self.buffer[self.at..];
-            let next = match quote {
-                None => {
-                    let next = memchr3(b'>', b'<', b'"', rest);
-                    memchr(b'\'', &rest[..next.unwrap_or(rest.len())]).or(next)
-                }
-                Some(quote) => memchr::memchr2(quote, b'<', rest),
-            };
-            let Some(next) = next else {
-                self.at = self.buffer.len();
-                if self.at - self.from > MAX_RECORD {
-                    return Ok(Scan::TooLong);
-                }
-                if !self.fill()? {
-                    return Ok(Scan::End);
-                }
-                continue;
-            };
-            self.at += next;
-            match self.buffer[self.at] {
-                b'<' => return Ok(Scan::Bad),
-                b'>' => {
-                    let itself = self.buffer[self.at - 1] == b'/';
-                    self.at += 1;
-                    return Ok(if itself { Scan::Closed } else { Scan::Found });
-                }
-                mark => quote = if quote.is_some() { None } else { Some(mark) },
+    fn start(&mut self, name: &'static str, whole: bool) -> io::Result<Option<Part>> {
+        self.window.begin();
+        self.excused = false;
+        let kind = match self.window.tag()? {
+            Scan::Found if whole => {
+                self.open = Some(name);
+                return Ok(None);
             }
-            self.at += 1;
+            Scan::Closed if whole => Kind::Whole,
+            Scan::Found | Scan::Closed => Kind::Tag,
+            Scan::Bad => {
+                self.excused = true;
+                Kind::Broken(BAD_TAG)
+            }
+            Scan::End => Kind::Cut,
+            Scan::TooLong => {
+                self.open = Some(name);
+                return Ok(Some(self.too_long()));
+            }
+        };
+        Ok(Some((name, kind)))
+    }
+
+    fn end(&mut self, name: &'static str) -> io::Result<Option<Part>> {
+        let stray = self.open != Some(name);
+        if stray && (self.open.is_some() || std::mem::take(&mut self.excused)) {
+            self.window.step(2);
+            return Ok(None);
         }
+        if stray {
+            self.window.forget();
+        }
+        let kind = match self.window.tag()? {
+            Scan::TooLong => return Ok(Some(self.too_long())),
+            _ if stray => Kind::Broken(NO_START),
+            Scan::End => Kind::Cut,
+            // Where a `<` breaks the end tag off, a parser will say so.
+            Scan::Found | Scan::Closed | Scan::Bad => Kind::Whole,
+        };
+        self.open = None;
+        Ok(Some((name, kind)))
     }
 
-    /// Moves past the comment or CDATA section that is next, or stays before it.
-    fn section(&mut self, kind: usize) -> io::Result<Scan> {
-        let mut ahead = OPENINGS[kind].len();
-        self.forget();
-        loop {
-            let known = self.unclosed[kind].saturating_sub(self.base + self.at as u64) as usize;
-            ahead = ahead.max(known).min(self.buffer.len() - self.at);
-            if let Some(n) = memmem::find(&self.buffer[self.at + ahead..], CLOSINGS[kind]) {
-                self.at += ahead + n + CLOSINGS[kind].len();
-                return Ok(Scan::Found);
+    /// Moves past a section. What follows one that is not closed is read as if it were none.
+    fn section(&mut self, kind: usize) -> io::Result<Option<Part>> {
+        if self.open.is_none() {
+            self.window.forget();
+        }
+        let scan = self.window.section(kind)?;
+        if scan == Scan::Found {
+            return Ok(None);
+        }
+        let Some(name) = self.open else {
+            let first = !std::mem::replace(&mut self.told, true);
+            if first {
+                self.window.begin();
             }
-            let length = self.buffer.len() as u64;
-            self.unclosed[kind] = self.unclosed[kind].max((self.base + length).saturating_sub(2));
-            if self.buffer.len() - self.from > MAX_RECORD {
-                return Ok(Scan::TooLong);
-            }
-            if !self.fill()? {
-                return Ok(Scan::End);
+            self.window.step(OPENINGS[kind].len());
+            return Ok(first.then_some(("", Kind::Broken(OPEN_SECTION))));
+        };
+        self.window.step(OPENINGS[kind].len());
+        if scan == Scan::TooLong {
+            return Ok(Some(self.too_long()));
+        }
+        self.open = None;
+        self.excused = true;
+        Ok(Some((name, Kind::Broken(OPEN_SECTION))))
+    }
+
+    /// Gives the open element up; the rest of it is passed over.
+    fn too_long(&mut self) -> Part {
+        self.excused = true;
+        (self.open.take().unwrap_or_default(), Kind::Broken(TOO_LONG))
+    }
+}
+
+/// Hands each element and tag that can be decoded to `f`, with its text; rejects what is
+/// broken, cut or no text.
+pub fn each_element(
+    input: Input<'_>,
+    names: Names,
+    sink: &mut dyn Sink,
+    mut f: impl FnMut(Element<'_>, &str, &mut dyn Sink) -> Result<()>,
+) -> Result<()> {
+    let mut elements = Elements::new(input.offset(), input, names);
+    loop {
+        match elements.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(element)) => match element.text() {
+                Ok(text) => f(element, text, sink)?,
+                Err(reason) => sink.reject(element.offset, &reason, element.bytes)?,
+            },
+            Err(e) => {
+                let (offset, bytes) = elements.unfinished();
+                let bytes = bytes.to_vec();
+                let reason = elements.into_inner().damage(e)?;
+                return sink.reject(offset, &reason, &bytes);
             }
         }
     }
@@ -388,14 +295,14 @@ mod tests {
     /// The elements as text, of a file that is read `step` bytes at a time.
     fn all(bytes: &[u8], step: usize) -> Vec<String> {
         let reader = io::BufReader::with_capacity(step, bytes);
-        let mut elements = Elements::new(reader, 0, NAMES);
+        let mut elements = Elements::new(0, reader, NAMES);
         let mut out = Vec::new();
         while let Some(element) = elements.next().unwrap() {
             let at = element.offset as usize;
             assert_eq!(&bytes[at..at + element.bytes.len()], element.bytes);
             let text = String::from_utf8_lossy(element.bytes);
             out.push(match element.kind {
-                Kind::Tag | Kind::Whole => text.into_owned(),
+                Kind::Tag | Kind::EndTag | Kind::Whole => text.into_owned(),
                 Kind::Broken(reason) => format!("{}: {reason}: {text}", element.name),
                 Kind::Cut => format!("{} cut: {text}", element.name),
             });
@@ -448,6 +355,7 @@ mod tests {
                 "<tu>g</tu>",
             ],
         );
+        check("<tu>x</header>", &["tu: not closed before the next one: <tu>x", "</header>"]);
         check("<tu>x</tu><tu>y</t", &["<tu>x</tu>", "tu cut: <tu>y</t"]);
         check("<tu a='>", &["tu cut: <tu a='>"]);
     }

@@ -6,17 +6,23 @@
 pub mod elements;
 pub mod fields;
 pub mod input;
+pub mod markup;
+pub mod parallel;
 pub mod pattern;
 pub mod row;
 pub mod spec;
 pub mod unit;
+pub mod xml;
 
 pub mod delimited;
 pub mod json;
 pub mod moses;
+pub mod opus_xml;
 pub mod parquet;
 pub mod po;
 pub mod text;
+pub mod tmx;
+pub mod xliff;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -80,6 +86,9 @@ pub const SOURCES: &[&dyn Source] = &[
     &parquet::PARQUET,
     &moses::MOSES,
     &po::PO,
+    &tmx::TMX,
+    &xliff::XLIFF,
+    &opus_xml::OPUS_XML,
 ];
 
 /// The format with a name.
