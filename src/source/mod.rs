@@ -14,6 +14,7 @@ pub mod spec;
 pub mod unit;
 pub mod xml;
 
+pub mod bzip2;
 pub mod delimited;
 pub mod json;
 pub mod moses;
@@ -22,6 +23,7 @@ pub mod parquet;
 pub mod po;
 pub mod text;
 pub mod tmx;
+pub mod wiki;
 pub mod xliff;
 
 use std::path::Path;
@@ -89,6 +91,7 @@ pub const SOURCES: &[&dyn Source] = &[
     &tmx::TMX,
     &xliff::XLIFF,
     &opus_xml::OPUS_XML,
+    &wiki::WIKI,
 ];
 
 /// The format with a name.

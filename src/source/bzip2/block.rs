@@ -119,7 +119,8 @@ impl Segment {
             0 => stream.extend_from_slice(&self.bytes[..length.min(self.bytes.len())]),
             first => {
                 let pairs = self.bytes.windows(2);
-                stream.extend(pairs.map(|p| (u16::from_be_bytes([p[0], p[1]]) << first >> 8) as u8));
+                stream
+                    .extend(pairs.map(|p| (u16::from_be_bytes([p[0], p[1]]) << first >> 8) as u8));
                 stream.extend(self.bytes.last().map(|last| last << first));
                 stream.truncate(4 + length);
             }

@@ -55,7 +55,9 @@ impl<'a> Splitter<'a> {
             self.searched = self.searched.max(bits.saturating_sub(MAGIC_BITS - 1));
             if self.ended {
                 self.done = true;
-                return Ok((bits > self.begin || self.kind == Kind::Header).then(|| self.segment(bits)));
+                return Ok(
+                    (bits > self.begin || self.kind == Kind::Header).then(|| self.segment(bits))
+                );
             }
             if bits - self.begin > (LONGEST as u64 + 1) * 8 {
                 let segment = self.segment(bits);
@@ -165,7 +167,10 @@ mod tests {
                 assert_eq!(find(&bytes, 0), Some((bit, kind)), "{bit}");
                 assert_eq!(find(&bytes, bit), Some((bit, kind)), "{bit}");
                 assert_eq!(find(&bytes, bit + 1), None);
-                assert_eq!(find(&bytes[..((bit + MAGIC_BITS) / 8) as usize], 0).is_some(), bit % 8 == 0);
+                assert_eq!(
+                    find(&bytes[..((bit + MAGIC_BITS) / 8) as usize], 0).is_some(),
+                    bit % 8 == 0
+                );
             }
         }
     }

@@ -8,7 +8,9 @@ use super::*;
 fn content(length: usize, mut seed: u64) -> Vec<u8> {
     (0..length)
         .map(|_| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             b"aeiou nt"[(seed >> 61) as usize]
         })
         .collect()
@@ -106,11 +108,8 @@ fn a_magic_number_by_chance_costs_nothing() {
     assert_eq!((block.kind, end.kind), (Kind::Block, Kind::End));
     for bit in [80, 1000, 1001, block.bits - 1] {
         let cut = (u64::from(block.first) + bit) as usize;
-        let before = Segment {
-            bytes: block.bytes[..cut.div_ceil(8)].to_vec(),
-            bits: bit,
-            ..block.clone()
-        };
+        let before =
+            Segment { bytes: block.bytes[..cut.div_ceil(8)].to_vec(), bits: bit, ..block.clone() };
         let after = Segment {
             kind: if bit == 1000 { Kind::End } else { Kind::Block },
             bytes: block.bytes[cut / 8..].to_vec(),
