@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn lines_lose_what_they_begin_with() {
         check(&[
-            ("* a\n*# b\n: c\n; d : e\n f\n----\ng", "a\nb\nc\nd : e\nf\ng"),
+            ("* a\n*# b\n: c\n; d : e\n f\n----\ng", "a\nb\nc\nd : e\nf\n\ng"),
             ("a\n| b = c\n! d\n}}\ne", "a\ne"),
             ("{{open\n| b = {{c\n|d}} e\nf", "f"),
             ("{| open\n! a\n|-\n| b\nc", "c"),
