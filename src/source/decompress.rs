@@ -61,7 +61,10 @@ pub fn open(raw: Bytes, counted: &Arc<AtomicU64>) -> io::Result<(Bytes, Option<&
                 decoder.window_log_max(31)?;
                 guarded(decoder, counted)
             }
-            "bzip2" => guarded(bzip2::bufread::MultiBzDecoder::new(bytes), counted),
+            "bzip2" => {
+                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                guarded(super::bzip2::reader(bytes, threads), counted)
+            }
             _ => {
                 const CONCATENATED: u32 = 0x08;
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)

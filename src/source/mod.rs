@@ -6,21 +6,30 @@
 pub mod archive;
 pub mod charset;
 pub mod decompress;
+pub mod elements;
 pub mod fields;
 pub mod input;
 pub mod location;
+pub mod markup;
+pub mod parallel;
 pub mod pattern;
 pub mod row;
 pub mod sides;
 pub mod spec;
 pub mod unit;
+pub mod xml;
 
+pub mod bzip2;
 pub mod delimited;
 pub mod json;
 pub mod moses;
+pub mod opus_xml;
 pub mod parquet;
 pub mod po;
 pub mod text;
+pub mod tmx;
+pub mod wiki;
+pub mod xliff;
 
 use std::sync::atomic::AtomicU64;
 
@@ -94,7 +103,11 @@ pub const SOURCES: &[&dyn Source] = &[
     &delimited::CSV,
     &parquet::PARQUET,
     &moses::MOSES,
+    &tmx::TMX,
+    &opus_xml::OPUS_XML,
+    &xliff::XLIFF,
     &po::PO,
+    &wiki::WIKI,
 ];
 
 /// The format with a name.
