@@ -3,14 +3,13 @@
 //! Shared by all formats whose units say which text is in which language. Knows no bytes of a
 //! format. Every unit makes at least one row, one rejected row or one that is skipped.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
 use super::input::MAX_RECORD;
 use super::row::{Row, Sink};
 use super::spec::Into;
 use super::unit::{Unit, tagged};
+use super::xml::shown;
 use crate::error::Result;
 use crate::id;
 use crate::identify::tag;
@@ -63,14 +62,21 @@ pub struct Rows<'u> {
     source: Option<Wanted>,
     /// None of them: all that there are.
     targets: Vec<Wanted>,
-    tags: HashMap<String, Option<String>>,
+    /// The codes that were seen and their tags.
+    tags: Vec<(String, Option<String>)>,
 }
 
 /// Codes that are kept with their tags; a file with more of them is no longer about languages.
-const CODES: usize = 1000;
+const CODES: usize = 200;
 
-/// A long text in very many languages would be written once for each; more is rejected.
-const LARGEST: usize = 8 * MAX_RECORD;
+/// What is written once for each row of a unit is no more than this in sum.
+pub const LARGEST: usize = 8 * MAX_RECORD;
+
+/// Why a unit is rejected that would be more.
+pub const REPEATS: &str = "much that would be repeated in very many rows";
+
+/// Codes longer than this are not looked up twice.
+const LONGEST_CODE: usize = 64;
 
 impl<'u> Rows<'u> {
     /// For a file. Errors when `langs` names an unknown language.
@@ -91,7 +97,7 @@ impl<'u> Rows<'u> {
         } else {
             (in_path(&unit.lang), in_path(&unit.second_lang).into_iter().collect())
         };
-        Ok(Self { unit, source, targets, tags: HashMap::new() })
+        Ok(Self { unit, source, targets, tags: Vec::new() })
     }
 
     /// Hands the rows of a unit to the sink.
@@ -108,12 +114,12 @@ impl<'u> Rows<'u> {
     }
 
     fn tag(&mut self, code: &str) -> Option<String> {
-        if let Some(tag) = self.tags.get(code) {
+        if let Some((_, tag)) = self.tags.iter().find(|(known, _)| known == code) {
             return tag.clone();
         }
         let tag = tag::find(code).map(|tag| tag.to_string());
-        if self.tags.len() < CODES {
-            self.tags.insert(code.to_string(), tag.clone());
+        if self.tags.len() < CODES && code.len() <= LONGEST_CODE {
+            self.tags.push((code.to_string(), tag.clone()));
         }
         tag
     }
@@ -139,8 +145,10 @@ impl<'u> Rows<'u> {
             (Some(wanted), _) => wanted.among(variants, tags).first().copied(),
             (None, Some(code)) => {
                 let spelled = variants.iter().position(|v| same_code(&v.code, code));
-                let tag = tag::find(code).map(|tag| tag.to_string());
-                let meant = || tags.iter().position(|t| t.is_some() && *t == tag);
+                let meant = || {
+                    let tag = tag::find(code)?.to_string();
+                    tags.iter().position(|t| t.as_ref() == Some(&tag))
+                };
                 spelled.or_else(meant).or(Some(0))
             }
             (None, None) => Some(0),
@@ -152,19 +160,19 @@ impl<'u> Rows<'u> {
         let targets: Vec<usize> = if self.targets.is_empty() {
             (0..variants.len()).filter(|i| *i != source).collect()
         } else {
-            let found = self.targets.iter().flat_map(|wanted| wanted.among(variants, tags));
-            found.filter(|i| *i != source).collect()
+            let mut found = among(self.targets.iter(), variants, tags);
+            found.retain(|i| *i != source);
+            found
         };
-        if variants[source].text.len().saturating_mul(targets.len()) > LARGEST {
-            let reason = "a long text in very many languages";
-            return sink.reject(aligned.offset, reason, aligned.raw);
+        if repeats_too_much(&aligned, &targets) {
+            return sink.reject(aligned.offset, REPEATS, aligned.raw);
         }
         let (mut rows, mut why, mut unknown) = (Vec::new(), "not in the languages wanted", None);
         for target in targets {
             let (from, to) = (&variants[source], &variants[target]);
             let (Some(lang), Some(second_lang)) = (&tags[source], &tags[target]) else {
                 let code = if tags[source].is_none() { &from.code } else { &to.code };
-                unknown = Some(format!("unknown language code `{}`", super::xml::shown(code)));
+                unknown.get_or_insert_with(|| unknown_code(code));
                 continue;
             };
             if lang == second_lang && self.targets.is_empty() {
@@ -183,18 +191,19 @@ impl<'u> Rows<'u> {
         let group = self.group(&aligned);
         let last = rows.len();
         for (n, (target, lang, second_lang)) in rows.into_iter().enumerate() {
-            let mut meta = about(&aligned);
+            let last = n + 1 == last;
+            let mut meta = about(&mut aligned, last);
             for (key, i) in [("src", source), ("tgt", target)] {
-                let said = &aligned.variants[i].about;
+                let said = handed(&mut aligned.variants[i].about, last);
                 if !said.is_empty() {
-                    meta.insert(key.into(), Value::Object(said.clone()));
+                    meta.insert(key.into(), Value::Object(said));
                 }
             }
-            let text = &mut aligned.variants[source].text;
-            let text = if n + 1 == last { std::mem::take(text) } else { text.clone() };
+            let text = handed(&mut aligned.variants[source].text, last);
+            let second = Some(std::mem::take(&mut aligned.variants[target].text));
             let row = Row {
                 text,
-                second: Some(aligned.variants[target].text.clone()),
+                second,
                 lang: Some(lang),
                 second_lang: Some(second_lang),
                 score: aligned.score,
@@ -217,26 +226,27 @@ impl<'u> Rows<'u> {
         let wanted: Vec<&Wanted> = self.source.iter().chain(&self.targets).collect();
         let chosen: Vec<usize> = match wanted.is_empty() {
             true => (0..tags.len()).collect(),
-            false => wanted.iter().flat_map(|w| w.among(&aligned.variants, tags)).collect(),
+            false => among(wanted.into_iter(), &aligned.variants, tags),
         };
-        let (mut kept, mut why) = (false, "not in the languages wanted");
+        if repeats_too_much(&aligned, &chosen) {
+            return sink.reject(aligned.offset, REPEATS, aligned.raw);
+        }
+        let (mut kept, mut why, mut unknown) = (false, "not in the languages wanted", None);
         for i in chosen {
-            let variant = &aligned.variants[i];
-            let Some(lang) = tags[i].clone() else {
-                let reason =
-                    format!("unknown language code `{}`", super::xml::shown(&variant.code));
-                sink.reject(aligned.offset, &reason, aligned.raw)?;
-                kept = true;
-                continue;
-            };
+            let variant = &mut aligned.variants[i];
             if variant.text.trim().is_empty() {
                 why = "without a text";
                 continue;
             }
-            let mut meta = about(&aligned);
-            meta.extend(variant.about.clone());
+            let Some(lang) = tags[i].clone() else {
+                unknown.get_or_insert_with(|| unknown_code(&variant.code));
+                continue;
+            };
+            let (text, said) = (handed(&mut variant.text, true), handed(&mut variant.about, true));
+            let mut meta = about(&mut aligned, false);
+            meta.extend(said);
             let row = Row {
-                text: std::mem::take(&mut aligned.variants[i].text),
+                text,
                 lang: Some(lang),
                 id: aligned.id.clone(),
                 label: self.unit.label.clone(),
@@ -248,10 +258,15 @@ impl<'u> Rows<'u> {
             sink.row(aligned.offset, row)?;
             kept = true;
         }
-        if !kept {
-            sink.skip(why);
+        match unknown {
+            Some(reason) => sink.reject(aligned.offset, &reason, aligned.raw),
+            None => {
+                if !kept {
+                    sink.skip(why);
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 
@@ -272,21 +287,47 @@ impl Wanted {
     }
 }
 
+/// Whether what all rows of a unit have in common is too much for so many.
+fn repeats_too_much(aligned: &Aligned<'_>, chosen: &[usize]) -> bool {
+    let own: usize = chosen.iter().map(|i| aligned.variants[*i].text.len()).sum();
+    aligned.raw.len().saturating_sub(own).saturating_mul(chosen.len()) > LARGEST
+}
+
+fn unknown_code(code: &str) -> String {
+    format!("unknown language code `{}`", shown(code))
+}
+
+/// The variants in any of the languages, each once.
+fn among<'w>(
+    wanted: impl Iterator<Item = &'w Wanted>,
+    variants: &[Variant],
+    tags: &[Option<String>],
+) -> Vec<usize> {
+    let mut seen = vec![false; variants.len()];
+    let mut found: Vec<usize> = wanted.flat_map(|wanted| wanted.among(variants, tags)).collect();
+    found.retain(|i| !std::mem::replace(&mut seen[*i], true));
+    found
+}
+
 fn same_code(a: &str, b: &str) -> bool {
     let plain = |c: u8| if c == b'-' { b'_' } else { c.to_ascii_lowercase() };
     a.len() == b.len() && a.bytes().map(plain).eq(b.bytes().map(plain))
 }
 
+/// A value for one of the rows of a unit; the last one need not leave it for others.
+fn handed<T: Clone + Default>(value: &mut T, last: bool) -> T {
+    if last { std::mem::take(value) } else { value.clone() }
+}
+
 /// What every row of a unit says besides its texts.
-fn about(aligned: &Aligned<'_>) -> Map<String, Value> {
+fn about(aligned: &mut Aligned<'_>, last: bool) -> Map<String, Value> {
     let mut meta = Map::new();
     meta.insert("position".into(), aligned.position.into());
-    if let Some(id) = &aligned.id {
-        meta.insert("id".into(), id.as_str().into());
+    for (key, value) in [("id", &mut aligned.id), ("segment", &mut aligned.part)] {
+        if let Some(text) = handed(value, last) {
+            meta.insert(key.into(), text.into());
+        }
     }
-    if let Some(part) = &aligned.part {
-        meta.insert("segment".into(), part.as_str().into());
-    }
-    meta.extend(aligned.about.clone());
+    meta.extend(handed(&mut aligned.about, last));
     meta
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::elements::{Kind, Names, each_element};
 use super::parallel::{Aligned, Rows, Variant};
 use super::spec::Column;
-use super::xml::{Content, attributes, event, pass, tag};
+use super::xml::{Content, attributes, context, event, pass};
 use super::{Into, Sink, Source, Unit};
 use crate::error::{Error, Result};
 
@@ -97,7 +97,7 @@ fn number(tu: &Aligned<'_>, name: &str) -> Option<f32> {
 
 /// The language that the units are translated from, unless they say otherwise.
 fn header(text: &str) -> Result<Option<String>, String> {
-    let [source] = attributes(&tag(text)?, ["srclang"])?;
+    let [source] = context(text, ["srclang"])?;
     // Of `*all*`, every language may be the source.
     Ok(source.filter(|code| !code.starts_with('*')))
 }

@@ -11,8 +11,8 @@ use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
 
 use super::elements::{Element, Kind, Names, each_element};
-use super::parallel::{Aligned, Rows, Variant};
-use super::xml::{Content, attributes, event, pass, tag};
+use super::parallel::{Aligned, LARGEST, REPEATS, Rows, Variant};
+use super::xml::{Content, attributes, context, event, pass};
 use super::{Into, Sink, Source, Unit};
 use crate::error::{Error, Result};
 
@@ -54,7 +54,7 @@ impl Source for Xliff {
         let mut file = File { unit, top: [None, None], langs: [None, None], original: None };
         each_element(unit.open(read)?, NAMES, sink, |element, text, sink| {
             let outcome = match element.kind {
-                Kind::Tag => file.tag(text).map(|()| None),
+                Kind::Tag => file.tag(element.name, text).map(|()| None),
                 Kind::EndTag => {
                     (file.langs, file.original) = (file.top.clone(), None);
                     Ok(None)
@@ -103,15 +103,32 @@ struct Parsed {
     segments: Vec<Segment>,
 }
 
+impl Parsed {
+    /// The bytes of what every row of the unit says.
+    fn shared(&self) -> usize {
+        let own = [&self.id, &self.name, &self.approved];
+        let facts = self.segments.iter().flat_map(|s| [&s.id, &s.state, &s.target_lang]);
+        let names = own.into_iter().chain(facts).flatten().map(String::len);
+        let notes = self.notes.iter().filter_map(Value::as_str).map(str::len);
+        names.sum::<usize>() + notes.sum::<usize>()
+    }
+
+    /// No fewer than its rows.
+    fn parts(&self) -> usize {
+        let divided = self.segments.iter().filter_map(|segment| segment.divided.as_ref());
+        self.segments.len() + divided.map(|content| content.segments.len()).sum::<usize>()
+    }
+}
+
 /// States of a target that is a copy or a placeholder.
 const UNTRANSLATED: &[&str] = &["new", "needs-translation", "initial"];
 
 impl File<'_> {
-    fn tag(&mut self, text: &str) -> Result<(), String> {
-        let start = tag(text)?;
+    fn tag(&mut self, name: &str, text: &str) -> Result<(), String> {
         let names = ["source-language", "target-language", "srcLang", "trgLang", "original"];
-        let [source, target, src, trg, original] = attributes(&start, names)?;
-        if start.local_name().into_inner() == "xliff" {
+        self.langs = [None, None];
+        let [source, target, src, trg, original] = context(text, names)?;
+        if name == "xliff" {
             self.top = [src, trg];
             self.langs = self.top.clone();
         } else {
@@ -136,6 +153,10 @@ impl File<'_> {
         if parsed.segments.is_empty() {
             return sink.reject(element.offset, "a unit without a source", element.bytes);
         }
+        if parsed.shared().saturating_mul(parsed.parts()) > LARGEST {
+            return sink.reject(element.offset, REPEATS, element.bytes);
+        }
+        let mut parts = 0;
         for segment in parsed.segments {
             let pairs = self.unit.into == Into::Pairs;
             let state = segment.state.as_deref();
@@ -152,8 +173,8 @@ impl File<'_> {
             let second_lang = segment.target_lang.or(other);
             let second_lang = second_lang.or_else(|| self.unit.second_lang.clone());
             let Some(lang) = lang else {
-                sink.reject(element.offset, "the source language is not told", element.bytes)?;
-                continue;
+                let reason = "the source language is not told";
+                return sink.reject(element.offset, reason, element.bytes);
             };
             let mut about = Map::new();
             let original = self.original.clone().filter(|name| !name.is_empty());
@@ -169,19 +190,22 @@ impl File<'_> {
             }
             let source = segment.source.unwrap_or_default();
             for (part, source, target) in divide(source, segment.divided, target) {
+                parts += 1;
+                // Of very many rejected parts, not each one keeps the bytes of the unit.
+                let raw = if parts > 8 { b"" } else { element.bytes };
                 let mut variants =
                     vec![Variant { code: lang.clone(), text: source, ..Variant::default() }];
                 if let Some(text) = target {
                     let Some(code) = second_lang.clone() else {
                         let reason = "the target language is not told";
-                        sink.reject(element.offset, reason, element.bytes)?;
+                        sink.reject(element.offset, reason, raw)?;
                         continue;
                     };
                     variants.push(Variant { code, text, ..Variant::default() });
                 }
                 let aligned = Aligned {
                     offset: element.offset,
-                    raw: element.bytes,
+                    raw,
                     position: element.number,
                     id: parsed.id.clone(),
                     part: part.or_else(|| segment.id.clone()),

@@ -61,6 +61,19 @@ pub fn attributes<const N: usize>(
     Ok(values)
 }
 
+/// The attributes of a tag that stands alone and is about all that follows it. As they are said
+/// again of every row, none may be long.
+pub fn context<const N: usize>(
+    text: &str,
+    names: [&str; N],
+) -> Result<[Option<String>; N], String> {
+    let values = attributes(&tag(text)?, names)?;
+    match values.iter().flatten().any(|value| value.len() > 1000) {
+        true => Err("an attribute of more than 1000 bytes".into()),
+        false => Ok(values),
+    }
+}
+
 /// Appends what a reference stands for.
 pub fn reference(name: &BytesRef<'_>, to: &mut String) -> Result<(), String> {
     if let Some(c) = name.resolve_char_ref().map_err(fault)? {
@@ -193,5 +206,6 @@ mod tests {
         let got = attributes(&start, ["b", "lang", "none"]).unwrap();
         assert_eq!(got, [Some("2".into()), Some("és-x".into()), None]);
         assert!(attributes(&tag("<a b='1' b='2'>").unwrap(), ["c"]).is_err());
+        assert!(context(&format!("<a b='{}'>", "日".repeat(400)), ["b"]).is_err());
     }
 }

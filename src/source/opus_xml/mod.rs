@@ -17,7 +17,7 @@ use super::elements::{Kind, Names, each_element};
 use super::input::Input;
 use super::location::Location;
 use super::parallel::{Aligned, Rows, Variant};
-use super::xml::{attributes, shown, tag};
+use super::xml::{attributes, context, shown, tag};
 use super::{Into, Sink, Source, Unit};
 use crate::error::{Error, Result};
 use crate::identify::tag as language;
@@ -113,7 +113,7 @@ fn links(unit: &Unit, find: Find<'_>, read: &AtomicU64, sink: &mut dyn Sink) -> 
         rows: false,
     };
     each_element(unit.open(read)?, LINKS, sink, |element, text, sink| match element.kind {
-        Kind::Tag => match tag(text).and_then(|start| attributes(&start, ["fromDoc", "toDoc"])) {
+        Kind::Tag => match context(text, ["fromDoc", "toDoc"]) {
             Ok(names) => {
                 if element.name == "cesAlign" {
                     links.top = names.clone();
@@ -121,7 +121,10 @@ fn links(unit: &Unit, find: Find<'_>, read: &AtomicU64, sink: &mut dyn Sink) -> 
                 links.names = names;
                 Ok(())
             }
-            Err(reason) => sink.reject(element.offset, &reason, element.bytes),
+            Err(reason) => {
+                links.names = [None, None];
+                sink.reject(element.offset, &reason, element.bytes)
+            }
         },
         Kind::EndTag => {
             // A link after it whose own group cannot be read is between unknown documents.
@@ -156,7 +159,7 @@ impl Links<'_> {
         text: &str,
         sink: &mut dyn Sink,
     ) -> Result<Result<Option<Aligned<'static>>, String>> {
-        let said = tag(text).and_then(|s| attributes(&s, ["id", "xtargets", "certainty"]));
+        let said = tag(text).and_then(|start| attributes(&start, ["id", "xtargets", "certainty"]));
         let [id, targets, certainty] = match said {
             Ok(said) => said,
             Err(reason) => return Ok(Err(reason)),
