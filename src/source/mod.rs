@@ -50,6 +50,12 @@ pub trait Source: Sync {
         false
     }
 
+    /// Whether the first 4 KiB of a file's content can be of no other format. Asked of files
+    /// whose ending tells nothing, such as `.xml`.
+    fn content(&self, _start: &[u8]) -> bool {
+        false
+    }
+
     /// Whether a file is read by columns, whose numbers and names are then checked.
     fn has_columns(&self) -> bool {
         false
@@ -100,9 +106,12 @@ pub fn recognise(path: &Path, name: &str, into: Into) -> Result<&'static dyn Sou
     }
     let unread = AtomicU64::new(0);
     let mut input = input::Input::open(path, &unread)?;
-    if let Ok(start) = input.peek()
-        && start.trim_ascii_start().starts_with(b"{")
-    {
+    let start = input.peek().unwrap_or_default();
+    let start = &start[..start.len().min(4 << 10)];
+    if let Some(source) = SOURCES.iter().find(|s| s.content(start)) {
+        return Ok(*source);
+    }
+    if start.trim_ascii_start().starts_with(b"{") {
         return Ok(&json::JSONL);
     }
     if into == Into::Pairs {
