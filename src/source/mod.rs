@@ -9,12 +9,17 @@ pub mod pattern;
 pub mod row;
 pub mod spec;
 pub mod unit;
+pub mod wide;
 
+pub mod conllu;
 pub mod delimited;
 pub mod json;
+pub mod mo;
 pub mod moses;
 pub mod parquet;
 pub mod po;
+pub mod squad;
+pub mod subtitles;
 pub mod text;
 
 use std::path::Path;
@@ -51,8 +56,18 @@ pub trait Source: Sync {
     }
 
     /// Whether the first 4 KiB of a file's content can be of no other format. Asked of files
-    /// whose ending tells nothing, such as `.xml`.
+    /// whose ending tells nothing or little, such as `.xml` and `.json`.
     fn content(&self, _start: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether a file is no text, so that its bytes are handed out as they are.
+    fn binary(&self) -> bool {
+        false
+    }
+
+    /// Whether pairs come from two files, one a language.
+    fn sides(&self) -> bool {
         false
     }
 
@@ -79,6 +94,11 @@ pub const SOURCES: &[&dyn Source] = &[
     &parquet::PARQUET,
     &moses::MOSES,
     &po::PO,
+    &mo::MO,
+    &squad::SQUAD,
+    &subtitles::SUBTITLES,
+    &subtitles::CUES,
+    &conllu::CONLLU,
 ];
 
 /// The format with a name.
@@ -101,7 +121,10 @@ pub fn recognise(path: &Path, name: &str, into: Into) -> Result<&'static dyn Sou
     let stem = [".gz", ".zst", ".zstd"].iter().find_map(|e| file.strip_suffix(e)).unwrap_or(&file);
     let ending = stem.rsplit_once('.').map_or("", |(_, ending)| ending);
     let by_ending = |s: &&&'static dyn Source| s.extensions().contains(&ending);
-    if let Some(source) = SOURCES.iter().filter(fits).find(by_ending) {
+    let named = SOURCES.iter().filter(fits).find(by_ending);
+    if let Some(source) = named
+        && source.name() != json::JSON.name()
+    {
         return Ok(*source);
     }
     let unread = AtomicU64::new(0);
@@ -109,6 +132,9 @@ pub fn recognise(path: &Path, name: &str, into: Into) -> Result<&'static dyn Sou
     let start = input.peek().unwrap_or_default();
     let start = &start[..start.len().min(4 << 10)];
     if let Some(source) = SOURCES.iter().find(|s| s.content(start)) {
+        return Ok(*source);
+    }
+    if let Some(source) = named {
         return Ok(*source);
     }
     if start.trim_ascii_start().starts_with(b"{") {

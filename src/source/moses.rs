@@ -37,6 +37,10 @@ impl Source for Moses {
         &[Into::Pairs]
     }
 
+    fn sides(&self) -> bool {
+        true
+    }
+
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
         // The counts come first: a file that is refused must not have given any row. What was
         // read for counting stands for half of the way.
