@@ -339,7 +339,8 @@ fn get<'v>(object: &'v Map<String, Value>, column: &str) -> Option<&'v Value> {
     get(object.get(top)?.as_object()?, rest)
 }
 
-fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
+/// Takes a value out of an object by its key, else by a path with dots.
+pub fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
     if let Some(value) = object.shift_remove(column) {
         return Some(value);
     }

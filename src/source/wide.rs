@@ -3,9 +3,11 @@
 //! The first of `langs` is paired with each of the others, as with line-aligned files. All pairs
 //! of a row share a group, so that any two of its languages can be joined. Reads no bytes.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use super::fields::{as_text, contains_nul, flatten};
+use super::fields::{as_text, contains_nul, flatten, take};
 use super::row::{Row, Sink};
 use super::spec::{Column, FIELDS, Into};
 use super::unit::{Unit, tagged};
@@ -18,7 +20,7 @@ pub struct Wide {
     /// A column and its tag for each of `langs`.
     sides: Vec<(String, String)>,
     /// Columns of other languages, which are in no row.
-    others: Vec<String>,
+    others: HashSet<String>,
     group: Option<String>,
 }
 
@@ -132,17 +134,6 @@ impl Wide {
         }
         Ok(())
     }
-}
-
-/// A column's value, be its name a key or the path `translation.…` of a key.
-fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
-    if let Some(value) = object.get_mut(column) {
-        return Some(value.take()).inspect(|_| {
-            object.shift_remove(column);
-        });
-    }
-    let (top, rest) = column.split_once('.')?;
-    object.get_mut(top)?.as_object_mut()?.shift_remove(rest)
 }
 
 /// The column in a language: the one that is named, else spelt like it, else meant by it.
