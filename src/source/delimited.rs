@@ -86,7 +86,7 @@ impl Source for Delimited {
             }
             rows.row(offset, object(header, fields), &raw, sink)?;
         }
-        Ok(())
+        shape.map_or(Ok(()), |(_, rows)| rows.finish())
     }
 }
 

@@ -17,15 +17,20 @@ pub mod row;
 pub mod sides;
 pub mod spec;
 pub mod unit;
+pub mod wide;
 pub mod xml;
 
 pub mod bzip2;
+pub mod conllu;
 pub mod delimited;
 pub mod json;
+pub mod mo;
 pub mod moses;
 pub mod opus_xml;
 pub mod parquet;
 pub mod po;
+pub mod squad;
+pub mod subtitles;
 pub mod text;
 pub mod tmx;
 pub mod wiki;
@@ -107,6 +112,11 @@ pub const SOURCES: &[&dyn Source] = &[
     &opus_xml::OPUS_XML,
     &xliff::XLIFF,
     &po::PO,
+    &mo::MO,
+    &squad::SQUAD,
+    &subtitles::SUBTITLES,
+    &subtitles::CUES,
+    &conllu::CONLLU,
     &wiki::WIKI,
 ];
 

@@ -135,7 +135,8 @@ pub struct SourceSpec {
     /// The part of the data set that every row is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
-    /// Which column holds which field; a field that is not named is looked for under its own name.
+    /// Which column holds which field, or which of `langs` in a table with a column a language; a
+    /// field that is not named is looked for under its own name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, Column>,
     /// The encoding of the text, such as `windows-1251`; without it, what the bytes tell.
@@ -204,7 +205,7 @@ impl SourceSpec {
             return Err(Error::usage("`path` is missing").within(place));
         }
         for (field, column) in &self.columns {
-            if !FIELDS.contains(&field.as_str()) {
+            if !FIELDS.contains(&field.as_str()) && !self.langs.contains(field) {
                 return Err(Error::unknown("field", field, FIELDS.iter().copied()).within(place));
             }
             if *column == Column::Number(0) {
