@@ -7,6 +7,7 @@
 
 pub mod columns;
 pub mod plan;
+pub mod publish;
 pub mod rows;
 pub mod stream;
 
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::source::SourceSpec;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::reject::{self, ERRORS};
-use crate::store::{part, table};
+use crate::store::{part, remote, table};
 use plan::{Plan, Planned};
 use rows::Writer;
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub part_bytes: u64,
     /// Rows that may be unreadable; `None` for a hundredth of all rows, and 100 at least.
     pub max_errors: Option<u64>,
+    /// Where the table is published to: parts of the last commit are there, not in the folder.
+    pub published: Option<String>,
 }
 
 /// Rows that may be unreadable by default, however few rows there are.
@@ -140,7 +143,7 @@ fn read_all(
                 return Ok(None);
             }
             let tick = |bytes: u64| progress((done.load(Relaxed) + bytes).min(total), total);
-            let made = make(plan, part, old.as_ref(), out, options.force, &limit, &tick);
+            let made = make(plan, part, old.as_ref(), out, options, &limit, &tick);
             done.fetch_add(plan.bytes_of(part), Relaxed);
             failed.fetch_or(made.is_err(), Relaxed);
             made.map(Some)
@@ -200,11 +203,18 @@ fn few_errors(made: &[Made], out: &Path, max: Option<u64>) -> Result<()> {
     let bad: u64 = made.iter().map(rejected).sum();
     let rows: u64 = made.iter().map(|m| m.part.rows).sum::<u64>() + bad;
     let allowed = max.unwrap_or(FEW_ERRORS.max(rows / 100));
-    let Some(errors) = made.iter().find_map(|m| m.errors.as_ref()).filter(|_| bad > allowed) else {
+    if bad <= allowed {
         return Ok(());
-    };
-    let (path, row, reason) = reject::first(&out.join(&errors.file))?;
-    Err(too_many(&format!("{bad} of {rows}"), &path, row, &reason))
+    }
+    // Parts that were taken over may lie elsewhere.
+    match made.iter().filter(|m| m.written).find_map(|m| m.errors.as_ref()) {
+        Some(errors) => {
+            let (path, row, reason) = reject::first(&out.join(&errors.file))?;
+            Err(too_many(&format!("{bad} of {rows}"), &path, row, &reason))
+        }
+        None => Err(Error::usage(format!("{bad} of {rows} rows cannot be read"))
+            .hint_with("`--max-errors N` goes on with up to N; the table stays as it was")),
+    }
 }
 
 /// Keeps others from sweeping parts that are not committed yet. The folder itself is locked, so
@@ -238,13 +248,13 @@ fn make(
     planned: &Planned,
     old: Option<&Manifest>,
     out: &Path,
-    force: bool,
+    options: &Options,
     limit: &Limit,
     tick: &dyn Fn(u64),
 ) -> Result<Made> {
     let key = planned.key.as_str();
-    if let Some((part, errors)) = take_over(key, old, out, force)? {
-        let sources = count(plan, planned, out, &part, errors.as_ref())?;
+    if let Some((part, errors)) = take_over(key, old, out, options)? {
+        let sources = count(plan, planned, out, options, &part, errors.as_ref())?;
         return Ok(Made { part, errors, refused: Vec::new(), written: false, sources });
     }
     let mut writer = Writer::create(out, key, plan.into, limit, tick)?;
@@ -270,14 +280,16 @@ fn take_over(
     key: &str,
     old: Option<&Manifest>,
     out: &Path,
-    force: bool,
+    options: &Options,
 ) -> Result<Option<(Part, Option<Part>)>> {
-    if force {
+    if options.force {
         return Ok(None);
     }
     let listed = |parts: &[Part]| {
-        let there =
-            |p: &&Part| fs::metadata(out.join(&p.file)).is_ok_and(|found| found.len() == p.bytes);
+        let there = |p: &&Part| {
+            options.published.is_some()
+                || fs::metadata(out.join(&p.file)).is_ok_and(|found| found.len() == p.bytes)
+        };
         parts.iter().find(|p| p.key == key).filter(there).cloned()
     };
     let part = match old.and_then(|old| listed(&old.parts)) {
@@ -305,6 +317,7 @@ fn count(
     plan: &Plan,
     planned: &Planned,
     out: &Path,
+    options: &Options,
     part: &Part,
     errors: Option<&Part>,
 ) -> Result<BTreeMap<String, SourceRows>> {
@@ -314,11 +327,24 @@ fn count(
         sources.entry(file.unit.spec.name.clone()).or_default().files += 1;
         by_path.insert(file.unit.source_path().to_string(), file.unit.spec.name.clone());
     }
-    for (name, rows) in values(&out.join(&part.file), "source")? {
+    if sources.len() == 1 {
+        for rows in sources.values_mut() {
+            (rows.rows, rows.rejected) = (part.rows, errors.map_or(0, |errors| errors.rows));
+        }
+        return Ok(sources);
+    }
+    let values = |part: &Part, column| match (&options.published, out.join(&part.file)) {
+        (Some(url), path) if !path.is_file() => {
+            let fetched = remote::fetch(&format!("{url}/{}", part.file))?;
+            values(fetched.path(), column)
+        }
+        (_, path) => values(&path, column),
+    };
+    for (name, rows) in values(part, "source")? {
         sources.entry(name).or_default().rows += rows;
     }
     if let Some(errors) = errors {
-        for (path, rows) in values(&out.join(&errors.file), "source_path")? {
+        for (path, rows) in values(errors, "source_path")? {
             let name = by_path.get(&path).cloned().unwrap_or_default();
             sources.entry(name).or_default().rejected += rows;
         }

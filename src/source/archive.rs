@@ -7,21 +7,22 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::location::{BUFFER, Bytes, Location};
+use super::location::{BUFFER, Bytes, Local, Location};
 use super::pattern::Found;
 use super::sides;
 use crate::error::{Error, Result};
+use crate::store::remote;
 
 /// A member of a zip archive.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Member {
     /// The archive.
-    pub archive: PathBuf,
+    pub archive: Arc<Local>,
     /// The member's name in it.
     pub name: String,
     /// Where its bytes begin in the archive.
@@ -107,6 +108,27 @@ pub fn expand(files: Vec<Found>) -> Result<Vec<Found>> {
     Ok(all)
 }
 
+/// Where the file with a name in a table's `source_path` lies, if it still does.
+pub fn locate(name: &str, root: &Path) -> Result<Option<Location>> {
+    if remote::is_url(name) {
+        return Ok(remote::find(name)?.map(|entry| Location::Remote(Arc::new(entry))));
+    }
+    for (end, _) in name.match_indices('/').chain([(name.len(), "")]) {
+        let path = root.join(&name[..end]);
+        if !path.is_file() {
+            continue;
+        }
+        let location = Location::File(path);
+        if end == name.len() {
+            return Ok(Some(location));
+        }
+        let file = Found { location, name: name[..end].into(), ..Found::default() };
+        let member = members(&file)?.into_iter().find(|member| member.name == name);
+        return Ok(member.map(|member| member.location));
+    }
+    Ok(None)
+}
+
 fn is_zip(file: &Found) -> Result<bool> {
     let head = file.location.head(4)?;
     // An archive without members is its end record alone.
@@ -128,7 +150,8 @@ fn texts(members: Vec<Found>) -> Vec<Found> {
 
 fn members(file: &Found) -> Result<Vec<Found>> {
     let mut all = Vec::new();
-    let path: &Path = file.location.path();
+    let local = Arc::new(file.location.local()?);
+    let path = local.path();
     let reader = BufReader::new(File::open(path).map_err(|e| Error::io(path, e))?);
     let found = |name: String, location, fault| Found {
         name,
@@ -175,7 +198,7 @@ fn members(file: &Found) -> Result<Vec<Found>> {
             None
         };
         let location = Location::Member(Arc::new(Member {
-            archive: path.into(),
+            archive: local.clone(),
             begin: member.data_start().unwrap_or_default(),
             stored: member.compressed_size(),
             size: member.size(),

@@ -1,4 +1,4 @@
-//! Where the bytes of a file lie: a file of its own, a member of a zip archive, standard input.
+//! Where the bytes of a file lie: a file, a member of a zip archive, an object, standard input.
 //!
 //! Gives bytes as they are stored in the file or the archive; compression below that is the
 //! business of `decompress`.
@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::archive::Member;
 use crate::error::{Error, Result};
 use crate::id;
+use crate::store::remote::{self, Entry};
 
 /// A stream of bytes that can be handed to a thread.
 pub type Bytes = Box<dyn BufRead + Send>;
@@ -22,13 +23,16 @@ pub type Bytes = Box<dyn BufRead + Send>;
 pub const BUFFER: usize = 128 << 10;
 
 /// Where the bytes of a file lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Location {
     /// A file.
     File(PathBuf),
     /// A member of a zip archive.
     Member(Arc<Member>),
+    /// An object of an object store or a web server.
+    Remote(Arc<Entry>),
     /// Standard input, as a file that has no name.
+    #[default]
     Stdin,
 }
 
@@ -68,6 +72,7 @@ impl From<&Path> for Location {
 }
 
 /// A file with random access; a temporary one where the bytes lie elsewhere.
+#[derive(Debug)]
 pub enum Local {
     /// The file itself.
     Itself(PathBuf),
@@ -90,7 +95,8 @@ impl Location {
     pub fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
-            Self::Member(member) => &member.archive,
+            Self::Member(member) => member.archive.path(),
+            Self::Remote(entry) => Path::new(&entry.url),
             Self::Stdin => Path::new("standard input"),
         }
     }
@@ -105,8 +111,11 @@ impl Location {
             Self::File(path) => {
                 Ok(buffered(Counted { inner: File::open(path).map_err(io)?, counted }))
             }
+            Self::Remote(entry) => {
+                Ok(buffered(Counted { inner: remote::open(&entry.url)?, counted }))
+            }
             Self::Member(member) => {
-                let mut file = File::open(&member.archive).map_err(io)?;
+                let mut file = File::open(member.archive.path()).map_err(io)?;
                 file.seek(SeekFrom::Start(member.begin)).map_err(io)?;
                 let inner = Counted { inner: file, counted }.take(member.stored);
                 member.decode(buffered(inner)).map_err(io)
@@ -118,6 +127,7 @@ impl Location {
     pub fn local(&self) -> Result<Local> {
         match self {
             Self::File(path) => Ok(Local::Itself(path.clone())),
+            Self::Remote(entry) => remote::fetch(&entry.url).map(Local::Copy),
             Self::Member(_) | Self::Stdin => {
                 let io = |e| Error::io(self.path(), e);
                 let mut copy = tempfile::NamedTempFile::new().map_err(io)?;
@@ -138,16 +148,21 @@ impl Location {
         }
     }
 
-    /// The number of its bytes on disk and their xxh3-128; of a member, of its compressed bytes.
+    /// The number of its bytes on disk and their xxh3-128; of a member, of its compressed bytes;
+    /// of an object, what its store says changes with its content.
     pub fn hash(&self) -> Result<(u64, String)> {
         let io = |e| Error::io(self.path(), e);
         let (mut hash, mut bytes, mut buffer) = (Xxh3::new(), 0, vec![0; 1 << 20]);
         let mut stored: Box<dyn Read> = match self {
+            Self::Remote(entry) => match &entry.etag {
+                Some(etag) => return Ok((entry.size, id::hex128(id::hash128(etag.as_bytes())))),
+                None => Box::new(remote::open(&entry.url)?),
+            },
             Self::File(path) => Box::new(File::open(path).map_err(io)?),
             Self::Stdin => Box::new(Shared { file: stdin()?, at: 0 }),
             Self::Member(member) => {
                 hash.update(&member.method.to_le_bytes());
-                let mut file = File::open(&member.archive).map_err(io)?;
+                let mut file = File::open(member.archive.path()).map_err(io)?;
                 file.seek(SeekFrom::Start(member.begin)).map_err(io)?;
                 Box::new(file.take(member.stored))
             }

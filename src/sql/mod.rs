@@ -11,6 +11,7 @@ mod merge;
 mod params;
 mod provider;
 pub mod recipe;
+mod remote;
 mod rowwise;
 pub mod runner;
 pub mod session;

@@ -1,4 +1,5 @@
-//! Files: tables of Parquet parts under a manifest, rejected rows, mapped packs, external grouping.
+//! Files and objects: tables of Parquet parts under a manifest, rejected rows, mapped packs,
+//! external grouping, object stores.
 //!
 //! Knows nothing of text or SQL.
 
@@ -7,6 +8,8 @@ pub mod group;
 pub mod manifest;
 pub mod mmap;
 pub mod part;
+pub mod publish;
 pub mod reject;
+pub mod remote;
 pub mod table;
 pub mod verify;

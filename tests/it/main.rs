@@ -4,6 +4,7 @@ mod cli;
 mod faults;
 mod laws;
 mod reference;
+mod show;
 mod slt;
 mod tidy;
 #[cfg(feature = "train")]

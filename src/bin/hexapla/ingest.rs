@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
+use hexapla::id;
+use hexapla::ingest::publish::ingest_to;
 use hexapla::ingest::{self, Options};
 use hexapla::project::build::Observer;
 use hexapla::source::spec::{Column, Patterns, table_named};
 use hexapla::source::{SourceSpec, unit};
+use hexapla::store::remote;
 use serde_json::json;
 
 use crate::args::ErrorArgs;
@@ -19,9 +22,13 @@ pub struct Args {
     /// Files, folders or globs, `-` for standard input; of Moses text the files of all sides
     #[arg(required = true)]
     inputs: Vec<String>,
-    /// The table's folder
+    /// The table's folder, or its URL on an object store
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Where a table for an object store is made before it is sent; in the user's cache when left
+    /// out
+    #[arg(long, value_name = "DIR")]
+    stage: Option<PathBuf>,
     /// The format; told from the files when left out
     #[arg(long, value_name = "F")]
     format: Option<String>,
@@ -94,13 +101,20 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         max_errors: args.errors.max(),
         ..Options::default()
     };
-    let done = ingest::ingest(&[spec], root, &args.out, &options, &progress)?;
+    let done = match args.out.to_str().filter(|out| remote::is_url(out)) {
+        Some(url) => {
+            let stage = args.stage.unwrap_or_else(|| stage(url));
+            ingest_to(&[spec], root, url, &stage, &options, &progress)?.0
+        }
+        None => ingest::ingest(&[spec], root, &args.out, &options, &progress)?,
+    };
     ui.clear();
     let manifest = &done.manifest;
     if ui.json() {
         ui.object(&json!({
             "table": args.out,
             "files": done.files,
+            "parts_written": done.parts_written,
             "rows": manifest.rows_out,
             "errors": manifest.errors,
             "dropped": manifest.dropped,
@@ -130,4 +144,15 @@ fn from_here(path: String) -> String {
         inside.to_str().map(str::to_string)
     });
     inside.unwrap_or(path)
+}
+
+/// A folder of its own for the table at a URL, found again by the run after a killed one.
+fn stage(url: &str) -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = variable("HEXAPLA_CACHE")
+        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("hexapla")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/hexapla")))
+        .unwrap_or_else(|| std::env::temp_dir().join("hexapla"));
+    let name = id::hex128(id::hash128(url.trim_end_matches('/').as_bytes()));
+    cache.join("stage").join(&name[..16])
 }
