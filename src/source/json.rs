@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use serde_json::{Map, Value};
 
+use super::charset::Charsets;
 use super::fields::Fields;
-use super::input::{MAX_RECORD, UTF16, decode, each_line, too_long};
+use super::input::{MAX_RECORD, decode, each_line, too_long};
 use super::{Into, Sink, Source, Unit};
 use crate::error::Result;
 
@@ -40,6 +41,10 @@ impl Source for Json {
 
     fn tables(&self) -> &'static [Into] {
         &[Into::Documents, Into::Pairs, Into::Labelled]
+    }
+
+    fn charsets(&self) -> Charsets {
+        Charsets::Unicode
     }
 
     fn has_columns(&self) -> bool {
@@ -78,10 +83,7 @@ fn array(
     fields: &mut Fields<'_>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let mut input = unit.open(read)?;
-    if input.is_utf16() {
-        return sink.refuse(UTF16);
-    }
+    let input = unit.open(read)?;
     let mut scan = Scan::default();
     let damage = input.each_piece(|offset, piece| scan.piece(offset, piece, fields, sink))?;
     match damage {

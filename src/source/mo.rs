@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use encoding_rs::{Encoding, UTF_8};
 
+use super::charset::Charsets;
 use super::input::{MAX_RECORD, too_long};
 use super::po::entry::Entry;
 use super::po::{Catalogue, charset};
@@ -49,8 +50,8 @@ impl Source for Mo {
         head.starts_with(&LITTLE) || head.starts_with(&BIG)
     }
 
-    fn binary(&self) -> bool {
-        true
+    fn charsets(&self) -> Charsets {
+        Charsets::Binary
     }
 
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use glob::MatchOptions;
 use regex::Regex;
 
+use super::location::{Location, STDIN};
 use crate::error::{Error, Result, nearest};
 
 /// The placeholders that a pattern may have.
@@ -18,13 +19,15 @@ pub const PLACEHOLDERS: &[&str] = &["lang", "src", "tgt", "name", "split", "labe
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Where it is.
-    pub path: PathBuf,
+    pub location: Location,
     /// Its path relative to the project, with `/` between components.
     pub name: String,
     /// What each placeholder matched.
     pub captures: BTreeMap<String, String>,
     /// The name without what the placeholder of each name matched (the last, when repeated).
     pub stems: BTreeMap<String, String>,
+    /// Why it cannot be read, where its archive tells.
+    pub fault: Option<String>,
 }
 
 const OPTIONS: MatchOptions = MatchOptions {
@@ -40,6 +43,11 @@ const OPTIONS: MatchOptions = MatchOptions {
 /// Errors on an unknown placeholder, on a pattern that matches nothing, and on a file whose name
 /// is not Unicode, as its rows could not be told from another's.
 pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
+    if pattern == STDIN {
+        let (captures, stems) = Default::default();
+        let location = Location::Stdin;
+        return Ok(vec![Found { location, name: STDIN.into(), captures, stems, fault: None }]);
+    }
     let pattern = &plain(pattern, root);
     let literal = root.join(pattern);
     let alternatives = if pattern.is_empty() {
@@ -58,7 +66,9 @@ pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
         for path in parsed.walk(root)? {
             let name = relative(&path, root)?;
             if let Some((captures, stems)) = parsed.captures(&name) {
-                found.entry(name.clone()).or_insert(Found { path, name, captures, stems });
+                let location = Location::File(path);
+                let file = Found { location, name, captures, stems, fault: None };
+                found.entry(file.name.clone()).or_insert(file);
             }
         }
     }

@@ -17,9 +17,11 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 
+use super::corpus;
 use super::failure::{self, Names};
 use super::provider::StoredTable;
 use crate::error::{Error, Result};
+use crate::source::SourceSpec;
 use crate::store::manifest::MANIFEST;
 use crate::store::table::Table;
 
@@ -31,7 +33,7 @@ const INFERRED: usize = 16;
 
 /// Whether a name in FROM is meant as a path.
 pub(crate) fn is_path(name: &str) -> bool {
-    name.contains(['/', '*', '?']) || format_of(name).is_some()
+    name.contains(['/', '*', '?']) || format_of(name).is_some() || corpus::is_corpus(name)
 }
 
 /// The table behind a path or glob.
@@ -45,6 +47,9 @@ pub(crate) async fn open(
     }
     let paths = expand(path)?;
     let first = paths[0].to_string_lossy().into_owned();
+    if format.is_none() && format_of(&first).is_none() && corpus::is_corpus(&first) {
+        return corpus::open(SourceSpec { path: path.into(), ..SourceSpec::default() }, 0);
+    }
     let (name, compression) = match format {
         Some(format) if FORMATS.contains(&format) => (format, compression_of(&first).1),
         Some(format) => return Err(Error::unknown("format", format, FORMATS.iter().copied())),

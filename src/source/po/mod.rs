@@ -13,7 +13,7 @@ use entry::{Entries, Entry};
 use plural::Plural;
 use serde_json::{Map, Value};
 
-use super::input::{Line, UTF16, decode, too_long};
+use super::input::{Line, decode, too_long};
 use super::spec::Column;
 use super::unit::tagged;
 use super::{Into, Row, Sink, Source, Unit};
@@ -45,10 +45,7 @@ impl Source for Po {
     }
 
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
-        let mut input = unit.open(read)?;
-        if input.is_utf16() {
-            return sink.refuse(UTF16);
-        }
+        let input = unit.open(read)?;
         let mut catalogue = Catalogue::new(unit)?;
         let mut entries = Entries::default();
         let mut lines = input.lines();
