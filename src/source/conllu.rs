@@ -54,6 +54,7 @@ impl Source for Conllu {
         if unit.into == Into::Pairs {
             return pairs(unit, read, sink);
         }
+        let tags = (unit.into == Into::Labelled).then_some(tags);
         let mut sentences = Sentences::open(unit, 0, tags, read)?;
         while let Some(block) = sentences.next()? {
             match block {
@@ -123,7 +124,7 @@ struct Waiting {
 /// Reads both files side by side. A sentence waits until the other file comes to its `sent_id`,
 /// which of files in the same order is at once.
 fn pairs(unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
-    let mut files = [Sentences::open(unit, 0, 0, read)?, Sentences::open(unit, 1, 0, read)?];
+    let mut files = [Sentences::open(unit, 0, None, read)?, Sentences::open(unit, 1, None, read)?];
     let mut waiting: [HashMap<String, Waiting>; 2] = Default::default();
     let (mut bytes, mut ended) = (0, [false, false]);
     while ended != [true, true] {

@@ -155,7 +155,15 @@ impl<'a> File<'a> {
         let header = self.header().and_then(|n| self.string(self.translations, n));
         let header = String::from_utf8_lossy(header.map_or(&b""[..], |(_, bytes)| bytes));
         let Some(label) = charset(&header) else { return Ok(UTF_8) };
-        Encoding::for_label(label.as_bytes())
+        // Names of Windows that the Encoding Standard has under others.
+        let known = match label.as_str() {
+            "cp932" => "shift_jis",
+            "cp936" => "gbk",
+            "cp949" => "euc-kr",
+            "cp950" => "big5",
+            other => other,
+        };
+        Encoding::for_label(known.as_bytes())
             .filter(|encoding| encoding.is_ascii_compatible())
             .ok_or_else(|| format!("the catalogue is in `{label}`, which is not known"))
     }

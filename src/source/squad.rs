@@ -31,7 +31,8 @@ impl Source for Squad {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &[]
+        // Shared with arrays of objects; the content tells.
+        &["json"]
     }
 
     fn tables(&self) -> &'static [Into] {

@@ -13,6 +13,7 @@ use super::spec::{Column, FIELDS, Into};
 use super::unit::{Unit, tagged};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::identify::languages::{Language, languages};
 use crate::identify::tag::{self, Tag};
 
 /// The columns of a table that hold the languages asked for.
@@ -165,8 +166,13 @@ fn language(name: &str) -> Option<Tag> {
     if let Some(tag) = tag::find(name) {
         return Some(tag);
     }
-    let mut languages = crate::identify::languages::languages().iter();
-    languages.find(|l| l.name.eq_ignore_ascii_case(name.trim())).map(|l| l.tag)
+    // Of a macrolanguage, the table has the name of the member: `Coastal Swahili`.
+    let named = |language: &&Language| {
+        let last = language.name.rsplit(' ').next().unwrap_or_default();
+        language.name.eq_ignore_ascii_case(name)
+            || (!language.iso639_1.is_empty() && last.eq_ignore_ascii_case(name))
+    };
+    languages().iter().find(named).map(|language| language.tag)
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ pub struct Sentence {
     pub id: Option<String>,
     /// Its text.
     pub text: String,
-    /// The forms of its syntactic words.
+    /// The forms of its syntactic words, where they are asked for.
     pub words: Vec<String>,
-    /// The values of the column of tags, a word each.
+    /// The values of the column of tags, a word each, where they are asked for.
     pub tags: Vec<String>,
     /// Comments `text_…`, which are translations and transliterations.
     pub others: Vec<(String, String)>,
@@ -43,8 +43,8 @@ const RAW: usize = 4 << 10;
 /// The sentences of one file.
 pub struct Sentences<'a> {
     lines: Lines<'a>,
-    /// The column of the tags, from 0.
-    tags: usize,
+    /// The column of the tags, from 0; words are kept only with it.
+    tags: Option<usize>,
     text: String,
     doc: Option<String>,
     position: u64,
@@ -67,8 +67,14 @@ impl Taken {
 }
 
 impl<'a> Sentences<'a> {
-    /// Of one of the files of a unit, with the column of the tags from 0.
-    pub fn open(unit: &'a Unit, n: usize, tags: usize, read: &'a AtomicU64) -> Result<Self> {
+    /// Of one of the files of a unit, with the words and the column of their tags, from 0, if
+    /// there is one.
+    pub fn open(
+        unit: &'a Unit,
+        n: usize,
+        tags: Option<usize>,
+        read: &'a AtomicU64,
+    ) -> Result<Self> {
         let lines = unit.open_nth(n, read)?.lines();
         Ok(Self { lines, tags, text: String::new(), doc: None, position: 0 })
     }
@@ -140,8 +146,9 @@ impl<'a> Sentences<'a> {
     fn sentence(&mut self) -> Result<Option<Sentence>, String> {
         let mut sentence = Sentence::default();
         let (mut written, mut rebuilt) = (None, String::new());
-        // The last word of the multiword token that is being passed over.
-        let (mut until, mut withheld, mut lines) = (0, true, 0);
+        // How many words there are, and up to which a multiword token is being passed over.
+        let (mut words, mut until) = (0, 0);
+        let (mut withheld, mut lines) = (true, 0);
         for line in self.text.lines() {
             if let Some(comment) = line.strip_prefix('#') {
                 let comment = comment.trim_start();
@@ -153,7 +160,7 @@ impl<'a> Sentences<'a> {
                         self.position = 0;
                     }
                     "sent_id" => sentence.id = Some(value.to_string()),
-                    "text" => written = Some(value),
+                    "text" => written = Some(value).filter(|text| !text.is_empty()),
                     _ if key.starts_with("text_") => {
                         sentence.others.push((key.to_string(), value.to_string()));
                     }
@@ -175,7 +182,7 @@ impl<'a> Sentences<'a> {
                 return Err(format!("a line has {n} columns; expected 10"));
             }
             let [id, form, .., misc] = columns;
-            let last = match place(id, sentence.words.len()) {
+            let last = match place(id, words) {
                 Some(Place::Empty) => continue,
                 Some(Place::Word) => None,
                 Some(Place::Several(last)) => Some(last),
@@ -184,7 +191,7 @@ impl<'a> Sentences<'a> {
                     return Err(format!("`{id}` is not the number of the next word"));
                 }
             };
-            if last.is_some() || sentence.words.len() >= until {
+            if written.is_none() && (last.is_some() || words >= until) {
                 rebuilt.push_str(form);
                 if !misc.split('|').any(|m| m == "SpaceAfter=No") {
                     rebuilt.push(' ');
@@ -193,8 +200,11 @@ impl<'a> Sentences<'a> {
             }
             if last.is_none() {
                 withheld &= form == "_";
-                sentence.words.push(form.to_string());
-                sentence.tags.push(columns[self.tags].to_string());
+                words += 1;
+                if let Some(tags) = self.tags {
+                    sentence.words.push(form.to_string());
+                    sentence.tags.push(columns[tags].to_string());
+                }
             }
         }
         (sentence.doc, sentence.position) = (self.doc.clone(), self.position);
@@ -205,10 +215,7 @@ impl<'a> Sentences<'a> {
         if withheld {
             return Ok(None);
         }
-        sentence.text = match written {
-            Some(text) if !text.is_empty() => text.to_string(),
-            _ => rebuilt.trim_end().to_string(),
-        };
+        sentence.text = written.unwrap_or(rebuilt.trim_end()).to_string();
         if sentence.tags.iter().all(|tag| tag == "_") {
             sentence.tags.clear();
         }
