@@ -16,12 +16,14 @@ use super::build::{self, Options};
 use super::config::PROJECT_FILE;
 use super::node::SOURCE_TABLES;
 use crate::error::{Error, Result};
-use crate::source::SOURCES;
-use crate::source::input::{self, Input};
+use crate::source::charset::{self, Charsets};
+use crate::source::input::Input;
+use crate::source::location::Location;
+use crate::source::{SOURCES, archive};
 use crate::sql::{Session, SessionOptions};
 use crate::store::manifest::Manifest;
 use crate::store::publish::Target;
-use crate::store::{remote, verify};
+use crate::store::remote;
 
 /// How much of the bytes is shown.
 pub const RAW: usize = 4 << 10;
@@ -293,7 +295,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.gz");
         let text = "\u{feff}fyrsta\nönnur\nþriðja\n";
-        std::fs::write(&path, input::tests::gzip(text.as_bytes())).unwrap();
+        std::fs::write(&path, crate::source::input::tests::gzip(text.as_bytes())).unwrap();
         let path = Location::File(path);
         let read = |offset, limit| read(&path, None, offset, limit);
         assert_eq!(read(3, 6).unwrap(), b"fyrsta");
