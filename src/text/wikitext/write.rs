@@ -152,7 +152,10 @@ impl Writer<'_> {
         match rest.first() {
             Some(b' ' | b'\t' | b'\r' | b'*' | b'#' | b':' | b';') => self.at += count,
             Some(b'-') if count >= 4 => self.at += count,
-            Some(b'}') if count >= 2 => self.at += count,
+            Some(b'}') if count >= 2 => {
+                self.state.cut = true;
+                self.at += count;
+            }
             Some(b'=') if self.state.rank == 0 => {
                 self.at += count;
                 self.state.rank = count;
