@@ -1,3 +1,5 @@
+//! Streams of every shape against a plain decoder.
+
 use std::io::Write;
 
 use proptest::prelude::*;

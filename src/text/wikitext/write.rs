@@ -3,7 +3,7 @@
 //! A line is written before it is known whether it stays; what is then found empty is taken back,
 //! and headings wait until something stands below them.
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::entities::reference;
 use super::scan::{Set, run};
@@ -12,6 +12,9 @@ use super::tags::{Role, tag};
 use super::{tidy, variants};
 
 const SPECIAL: Set = Set::of(b"'<&[]{}_\n");
+
+/// No place in a text.
+const NONE: usize = usize::MAX;
 
 /// The text outside of the ranges.
 pub fn write(text: &str, ranges: &[Range]) -> String {
@@ -22,6 +25,7 @@ pub fn write(text: &str, ranges: &[Range]) -> String {
         out: Vec::with_capacity(text.len() / 2),
         line: 0,
         state: Line::default(),
+        gap: NONE,
         paragraph: false,
         dropped: false,
         headings: Vec::new(),
@@ -63,6 +67,8 @@ struct Writer<'t> {
     /// Where the line begins in `out`.
     line: usize,
     state: Line,
+    /// Where something went last in `out`, to be joined with what comes after.
+    gap: usize,
     /// What comes next begins a paragraph.
     paragraph: bool,
     /// The line before was left over from a table or a template.
@@ -91,6 +97,15 @@ impl Writer<'_> {
         if self.at >= self.bytes.len() {
             return false;
         }
+        // Of several gaps in a row, and markup between them, the last is joined.
+        if self.gap == self.out.len() {
+            let after = &self.bytes[self.at..limit];
+            self.at += tidy::join(&mut self.out, self.line, after);
+            self.gap = self.out.len();
+            if self.at == limit {
+                return true;
+            }
+        }
         if self.state.head && self.begin(limit) {
             return true;
         }
@@ -110,12 +125,7 @@ impl Writer<'_> {
             Fate::Mark => {}
             Fate::Cut => {
                 self.state.cut = true;
-                // Of several in a row, the last one joins.
-                let limit = self.ranges.first().map_or(self.bytes.len(), |next| next.start);
-                if limit > self.at {
-                    let after = &self.bytes[self.at..limit];
-                    self.at += tidy::join(&mut self.out, self.line, after);
-                }
+                self.gap = self.out.len();
             }
             Fate::Block => {
                 self.end_line();
@@ -142,7 +152,10 @@ impl Writer<'_> {
         match rest.first() {
             Some(b' ' | b'\t' | b'\r' | b'*' | b'#' | b':' | b';') => self.at += count,
             Some(b'-') if count >= 4 => self.at += count,
-            Some(b'}') if count >= 2 => self.at += count,
+            Some(b'}') if count >= 2 => {
+                self.state.cut = true;
+                self.at += count;
+            }
             Some(b'=') if self.state.rank == 0 => {
                 self.at += count;
                 self.state.rank = count;
@@ -288,6 +301,8 @@ impl Writer<'_> {
 
     fn end_line(&mut self) {
         let state = std::mem::take(&mut self.state);
+        self.gap = NONE;
+        collapse(&mut self.out, self.line);
         let line = &self.out[self.line..];
         let mut end = line.trim_ascii_end().len();
         if state.rank > 0 {
@@ -332,6 +347,19 @@ impl Writer<'_> {
     }
 }
 
+/// Makes one space of several, as a browser does.
+fn collapse(out: &mut Vec<u8>, line: usize) {
+    let Some(first) = memmem::find(&out[line..], b"  ") else { return };
+    let mut to = line + first;
+    for from in to..out.len() {
+        if out[from] != b' ' || to == line || out[to - 1] != b' ' {
+            out[to] = out[from];
+            to += 1;
+        }
+    }
+    out.truncate(to);
+}
+
 /// Whether a line has nothing but punctuation.
 fn is_leftover(line: &[u8]) -> bool {
     let ascii = |b: &u8| b.is_ascii_alphanumeric();
@@ -359,7 +387,7 @@ fn switch(bytes: &[u8]) -> Option<usize> {
         return None;
     }
     let rest = &bytes[2..bytes.len().min(LONGEST)];
-    let end = memchr::memmem::find(rest, b"__").filter(|n| *n > 2)?;
+    let end = memmem::find(rest, b"__").filter(|n| *n > 2)?;
     let name = std::str::from_utf8(&rest[..end]).ok()?;
     let fits = |c: char| c == '_' || c.is_alphabetic() && !c.is_lowercase() || c == '\u{94d}';
     name.chars().all(fits).then_some(2 + end + 2)
@@ -440,7 +468,8 @@ mod tests {
             ("<nowiki>[[a]] ''b'' &amp;\n* c</nowiki> d", "[[a]] ''b'' &\n* c d"),
             ("__KEIN_INHALTSVERZEICHNIS__a __init__ __目次__", "a __init__"),
             ("-{zh-hans:联邦州; zh-hant:邦}-和-{TXL}-和-{[[a]]}-", "联邦州和TXL和a"),
-            ("a ]] b [[ c }} d {{ e [1] {f}", "a  b  c  d  e [1] {f}"),
+            ("before <span>{{IPA|r}}</span>, as  in ''{{x}}''. (''{{y}}'')", "before, as in."),
+            ("a ]] b [[ c }} d {{ e [1] {f}", "a b c d e [1] {f}"),
         ]);
     }
 
