@@ -16,12 +16,14 @@ use super::build::{self, Options};
 use super::config::PROJECT_FILE;
 use super::node::SOURCE_TABLES;
 use crate::error::{Error, Result};
-use crate::source::SOURCES;
-use crate::source::input::{self, Input};
+use crate::source::charset::{self, Charsets};
+use crate::source::input::Input;
+use crate::source::location::Location;
+use crate::source::{SOURCES, archive};
 use crate::sql::{Session, SessionOptions};
 use crate::store::manifest::Manifest;
 use crate::store::publish::Target;
-use crate::store::{remote, verify};
+use crate::store::remote;
 
 /// How much of the bytes is shown.
 pub const RAW: usize = 4 << 10;
@@ -189,18 +191,17 @@ impl Tables {
         else {
             return Ok((None, Some("the row does not say where it was read".into())));
         };
-        let file = self.root.join(&path);
         let told = |why: &str| Ok((None, Some(format!("{path}: {why}"))));
-        if !file.is_file() {
+        let Some(file) = archive::locate(&path, &self.root)? else {
             return told("the file is not there any more");
-        }
+        };
         let source = text(rows, "source").unwrap_or_default();
         if let Some(hash) = table.manifest.as_ref().and_then(|m| hash_of(m, &source, &path))
-            && verify::hash_file(&file)?.0 != hash
+            && file.hash()?.1 != hash
         {
             return told("the file has changed since it was read");
         }
-        let head = input::head(&file, 16)?;
+        let head = file.head(16)?;
         if let Some(format) = SOURCES.iter().find(|s| s.magic(&head)) {
             return told(&format!("a row of {} has no bytes of its own", format.name()));
         }
@@ -215,7 +216,9 @@ impl Tables {
         let end = self.number(&next)?;
         let length = end.map_or(u64::MAX, |end| end - offset);
         let limit = usize::try_from(length).map_or(RAW, |length| length.min(RAW));
-        let bytes = read(&file, offset, limit)?;
+        let params = table.manifest.as_ref().and_then(|m| m.params.get(&source));
+        let encoding = params.and_then(|p| p.get("encoding")?.as_str());
+        let bytes = read(&file, encoding, offset, limit)?;
         let cut = length > RAW as u64 && bytes.len() == RAW;
         Ok((Some(Raw { path, offset, bytes, cut }), None))
     }
@@ -255,11 +258,12 @@ fn hash_of<'m>(manifest: &'m Manifest, source: &str, path: &str) -> Option<&'m s
 }
 
 /// The decompressed bytes of a file from an offset on, at most `limit`; what damage leaves of them.
-fn read(path: &Path, offset: u64, limit: usize) -> Result<Vec<u8>> {
+fn read(file: &Location, encoding: Option<&str>, offset: u64, limit: usize) -> Result<Vec<u8>> {
     let unread = AtomicU64::new(0);
-    let mut input = Input::open(path, &unread)?;
+    let asked = encoding.map(charset::named).transpose()?;
+    let mut input = Input::open(file, Charsets::Any, asked, &unread)?;
     let before = offset.saturating_sub(input.offset());
-    let io = |e: io::Error| Error::io(path, e);
+    let io = |e: io::Error| Error::io(file.path(), e);
     io::copy(&mut input.by_ref().take(before), &mut io::sink()).map_err(io)?;
     let mut bytes = Vec::new();
     if let Err(e) = input.take(limit as u64).read_to_end(&mut bytes)
@@ -291,9 +295,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.gz");
         let text = "\u{feff}fyrsta\nönnur\nþriðja\n";
-        std::fs::write(&path, input::tests::gzip(text.as_bytes())).unwrap();
-        assert_eq!(read(&path, 3, 6).unwrap(), b"fyrsta");
-        assert_eq!(read(&path, 10, 100).unwrap(), "önnur\nþriðja\n".as_bytes());
-        assert_eq!(read(&path, 1000, 100).unwrap(), b"");
+        std::fs::write(&path, crate::source::input::tests::gzip(text.as_bytes())).unwrap();
+        let path = Location::File(path);
+        let read = |offset, limit| read(&path, None, offset, limit);
+        assert_eq!(read(3, 6).unwrap(), b"fyrsta");
+        assert_eq!(read(10, 100).unwrap(), "önnur\nþriðja\n".as_bytes());
+        assert_eq!(read(1000, 100).unwrap(), b"");
     }
 }

@@ -17,10 +17,12 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 
+use super::corpus;
 use super::failure::{self, Names};
 use super::provider::StoredTable;
 use super::remote;
 use crate::error::{Error, Result};
+use crate::source::SourceSpec;
 use crate::store;
 use crate::store::manifest::MANIFEST;
 use crate::store::table::Table;
@@ -33,7 +35,7 @@ const INFERRED: usize = 16;
 
 /// Whether a name in FROM is meant as a path.
 pub(crate) fn is_path(name: &str) -> bool {
-    name.contains(['/', '*', '?']) || format_of(name).is_some()
+    name.contains(['/', '*', '?']) || format_of(name).is_some() || corpus::is_corpus(name)
 }
 
 /// The table behind a path or glob.
@@ -49,7 +51,11 @@ pub(crate) async fn open(
         return Ok(Arc::new(StoredTable::new(Table::open(Path::new(path))?)?));
     }
     let paths = expand(path)?;
-    let format = recognise(path, &paths[0].to_string_lossy(), format)?;
+    let first = paths[0].to_string_lossy();
+    if format.is_none() && format_of(&first).is_none() && corpus::is_corpus(&first) {
+        return corpus::open(SourceSpec { path: path.into(), ..SourceSpec::default() }, 0);
+    }
+    let format = recognise(path, &first, format)?;
     if format.name == "parquet" {
         for path in &paths {
             check_parquet(path)?;

@@ -3,6 +3,7 @@
 //! The only place that names DataFusion; what it gives out is Arrow and hexapla's own types.
 
 mod adapt;
+mod corpus;
 mod failure;
 mod files;
 pub mod functions;

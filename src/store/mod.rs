@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of text or SQL.
 
+mod encode;
 pub mod group;
 pub mod manifest;
 pub mod mmap;

@@ -28,7 +28,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["mix"], may_use: &["error", "id", "function"] },
     Layer {
         modules: &["source", "ingest"],
-        may_use: &["error", "schema", "id", "function", "store", "identify", "source"],
+        may_use: &["error", "schema", "id", "function", "store", "text", "identify", "source"],
     },
     Layer {
         modules: &["sql"],

@@ -57,6 +57,26 @@ pub struct BuildArgs {
     /// Threads to use
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    pub errors: ErrorArgs,
+}
+
+/// How many unreadable rows are too many.
+#[derive(clap::Args)]
+pub struct ErrorArgs {
+    /// Unreadable rows to go on with; a hundredth of all rows, and 100 at least, when left out
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+    /// Stop at the first unreadable row
+    #[arg(long, conflicts_with = "max_errors")]
+    strict: bool,
+}
+
+impl ErrorArgs {
+    /// The unreadable rows to go on with, if it was said.
+    pub fn max(&self) -> Option<u64> {
+        if self.strict { Some(0) } else { self.max_errors }
+    }
 }
 
 #[derive(Subcommand)]
