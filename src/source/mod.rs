@@ -23,6 +23,7 @@ pub mod xml;
 pub mod bzip2;
 pub mod conllu;
 pub mod delimited;
+pub mod html;
 pub mod json;
 pub mod mo;
 pub mod moses;
@@ -33,6 +34,7 @@ pub mod squad;
 pub mod subtitles;
 pub mod text;
 pub mod tmx;
+pub mod warc;
 pub mod wiki;
 pub mod xliff;
 
@@ -118,6 +120,7 @@ pub const SOURCES: &[&dyn Source] = &[
     &subtitles::CUES,
     &conllu::CONLLU,
     &wiki::WIKI,
+    &warc::WARC,
 ];
 
 /// The format with a name.
