@@ -171,6 +171,10 @@ fn warc(record: &Record<'_>, headers: &Headers<'_>, unit: &Unit) -> Outcome {
         media: headers.get("Content-Type").unwrap_or_default().to_vec(),
         meta: meta.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
     };
+    if about.url.as_deref().is_some_and(|url| url.starts_with("metadata:")) {
+        // The log and the arguments of a crawler, which it calls resources.
+        return whole(record, Skip("metadata"));
+    }
     let media = media_type(&about.media);
     match kind.as_str() {
         "response" if media.is_empty() || media == "application/http" => {

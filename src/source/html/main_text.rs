@@ -2,7 +2,8 @@
 //!
 //! The rules of jusText (Pomikálek, "Removing Boilerplate and Duplicate Content from Web Corpora",
 //! 2011) without its lists of words, so that they hold in every language: long blocks with few
-//! links are text, and short ones are what the blocks around them are.
+//! links are text, and short ones are what the blocks around them are. What words say there, the
+//! end of a sentence says here: it excuses links, of which encyclopedias are full.
 
 use super::blocks::Block;
 
@@ -10,8 +11,9 @@ use super::blocks::Block;
 const LONG: u32 = 140;
 /// One of at least this weight is text unless it stands among what is none.
 const MEDIUM: u32 = 60;
-/// The share of links above which a block is none, in hundredths.
+/// The share of links above which a block is none, in hundredths; and of one that is a sentence.
 const LINKED: u32 = 40;
+const LINKED_SENTENCE: u32 = 85;
 /// How much text may stand between a heading and the text that it belongs to.
 const HEADING: u32 = 200;
 
@@ -25,8 +27,14 @@ enum Class {
 
 /// The text of a page, one block a line; empty when there is none.
 pub fn main_text(blocks: &[Block]) -> String {
-    let blocks = scope(blocks);
+    let (blocks, declared) = scope(blocks);
     let mut classes: Vec<Class> = blocks.iter().map(|b| class(b)).collect();
+    if declared {
+        // Where the author says where the text is, there is less to be doubted.
+        for class in classes.iter_mut().filter(|c| **c == Class::Near) {
+            *class = Class::Good;
+        }
+    }
     settle(&mut classes);
     headings(&blocks, &mut classes);
     let kept = |want: Class| blocks.iter().zip(&classes).filter(move |(_, c)| **c == want);
@@ -41,8 +49,8 @@ pub fn main_text(blocks: &[Block]) -> String {
 }
 
 /// The blocks that may be text: without furniture, and of a page whose author says where its
-/// content is, that.
-fn scope(blocks: &[Block]) -> Vec<&Block> {
+/// content is, that; and whether one says so.
+fn scope(blocks: &[Block]) -> (Vec<&Block>, bool) {
     let plain = |b: &Block| u64::from(b.weight - b.linked.min(b.weight));
     let total: u64 = blocks.iter().map(plain).sum();
     // What holds most of a page's text is no furniture, whatever it is called.
@@ -56,17 +64,33 @@ fn scope(blocks: &[Block]) -> Vec<&Block> {
     let all: u64 = free.iter().map(|b| plain(b)).sum();
     let main: u64 = free.iter().filter(|b| b.main).map(|b| plain(b)).sum();
     if main * 3 > all && main > u64::from(LONG) {
-        return free.into_iter().filter(|b| b.main).collect();
+        return (free.into_iter().filter(|b| b.main).collect(), true);
     }
-    free
+    (free, false)
+}
+
+/// Whether a text ends as a sentence does, in one of the scripts that mark it.
+fn is_sentence(text: &str) -> bool {
+    const ENDS: &[char] =
+        &['.', '!', '?', '…', '。', '！', '？', '．', '।', '॥', '؟', '۔', '።', '։', '။', '។'];
+    let closes = |c: char| {
+        c.is_whitespace()
+            || matches!(c, ')' | ']' | '"' | '\'' | '»' | '”' | '’' | '」' | '』' | '）')
+    };
+    text.trim_end_matches(closes).ends_with(ENDS)
 }
 
 fn class(block: &Block) -> Class {
     let density = u64::from(block.linked) * 100 / u64::from(block.weight.max(1));
     let copyright = block.weight < MEDIUM * 2 && block.text.contains('©');
-    if density > u64::from(LINKED) || copyright {
+    let sentence = block.weight >= MEDIUM && is_sentence(&block.text);
+    let limit = if sentence { LINKED_SENTENCE } else { LINKED };
+    // Headings are often links to themselves; what follows them decides.
+    if block.heading {
+        Class::Short
+    } else if density > u64::from(limit) || copyright {
         Class::Bad
-    } else if block.heading || block.weight < MEDIUM {
+    } else if block.weight < MEDIUM {
         Class::Short
     } else if block.weight < LONG {
         Class::Near
@@ -101,7 +125,8 @@ fn settle(classes: &mut [Class]) {
         classes[i] = match (first[i], goods) {
             (c, _) if decided(&c) => c,
             (_, 2) => Class::Good,
-            (Class::Near, 0) => Class::Near,
+            // Two that are near hold each other up.
+            (Class::Near, 0) if !near_a && !near_b => Class::Near,
             (Class::Near, _) => Class::Good,
             (_, 0) => Class::Bad,
             // Between text and what is none: with the text if something near is on the other side.
@@ -122,7 +147,7 @@ fn headings(blocks: &[&Block], classes: &mut [Class]) {
     for i in (0..blocks.len()).rev() {
         if classes[i] == Class::Good {
             distance = 0;
-        } else if blocks[i].heading && class(blocks[i]) != Class::Bad && distance <= HEADING {
+        } else if blocks[i].heading && distance <= HEADING {
             classes[i] = Class::Good;
             distance = 0;
         } else {
@@ -151,6 +176,17 @@ mod tests {
              <p>{LINE}<h2>Und dann</h2><p>Kurz.<p>{LINE}<h2>Mehr</h2><p><a href=/c>Alles</a><p>© Dorf"
         );
         assert_eq!(text(&page), format!("Heu\n{LINE}\nUnd dann\nKurz.\n{LINE}"));
+    }
+
+    #[test]
+    fn an_article_full_of_links_is_text() {
+        let linked = "<p>Das <a href=/a>Dorf liegt</a> im <a href=/b>oberen Tal der Lahn</a>, gar nicht \
+                      weit von der <a href=/c>alten Grenze des Landes</a>.";
+        let page = format!(
+            "<ul><li><a href=/>Start</a></ul>{linked}<h2>Lage</h2>{linked}<p><a href=/>Mehr von hier</a>"
+        );
+        assert_eq!(text(&page).lines().count(), 3);
+        assert!(is_sentence("他说：“是。”") && is_sentence("यह है।") && !is_sentence("Mehr »"));
     }
 
     #[test]
