@@ -1,8 +1,8 @@
 //! A page as blocks of text, each with what tells a text from its surroundings.
 //!
 //! One pass over the tokens with a short stack of open elements, no tree: time and memory are in
-//! proportion to the page whatever it holds. Deeper nesting than [`DEPTH`] is not followed; text
-//! there belongs to what is open above it.
+//! proportion to the page whatever it holds. Nesting deeper than 256 elements is not followed;
+//! text there belongs to what is open above it.
 
 use super::element::{Kind, implied, judge, known};
 use super::entity;

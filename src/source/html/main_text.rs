@@ -11,6 +11,10 @@ use super::blocks::Block;
 const LONG: u32 = 140;
 /// One of at least this weight is text unless it stands among what is none.
 const MEDIUM: u32 = 60;
+/// A sentence of at least this weight is as good as a block of medium weight.
+const SENTENCE: u32 = 40;
+/// A link of less than this weight that stands alone says nothing of the blocks around it.
+const ANCHOR: u32 = 40;
 /// The share of links above which a block is none, in hundredths; and of one that is a sentence.
 const LINKED: u32 = 40;
 const LINKED_SENTENCE: u32 = 85;
@@ -22,6 +26,8 @@ enum Class {
     Good,
     Near,
     Short,
+    /// A link that stands alone, such as the anchor of a heading.
+    Anchor,
     Bad,
 }
 
@@ -29,6 +35,7 @@ enum Class {
 pub fn main_text(blocks: &[Block]) -> String {
     let (blocks, declared) = scope(blocks);
     let mut classes: Vec<Class> = blocks.iter().map(|b| class(b)).collect();
+    anchors(&blocks, &mut classes);
     if declared {
         // Where the author says where the text is, there is less to be doubted.
         for class in classes.iter_mut().filter(|c| **c == Class::Near) {
@@ -83,19 +90,30 @@ fn is_sentence(text: &str) -> bool {
 fn class(block: &Block) -> Class {
     let density = u64::from(block.linked) * 100 / u64::from(block.weight.max(1));
     let copyright = block.weight < MEDIUM * 2 && block.text.contains('©');
-    let sentence = block.weight >= MEDIUM && is_sentence(&block.text);
+    let sentence = block.weight >= SENTENCE && is_sentence(&block.text);
     let limit = if sentence { LINKED_SENTENCE } else { LINKED };
     // Headings are often links to themselves; what follows them decides.
     if block.heading {
         Class::Short
     } else if density > u64::from(limit) || copyright {
         Class::Bad
-    } else if block.weight < MEDIUM {
+    } else if block.weight < MEDIUM && !sentence {
         Class::Short
     } else if block.weight < LONG {
         Class::Near
     } else {
         Class::Good
+    }
+}
+
+/// Tells links that stand alone from menus.
+fn anchors(blocks: &[&Block], classes: &mut [Class]) {
+    let bad: Vec<bool> = classes.iter().map(|c| *c == Class::Bad).collect();
+    for (i, block) in blocks.iter().enumerate() {
+        let beside = i > 0 && bad[i - 1] || bad.get(i + 1) == Some(&true);
+        if bad[i] && !beside && block.linked > 0 && block.weight < ANCHOR {
+            classes[i] = Class::Anchor;
+        }
     }
 }
 
@@ -124,6 +142,7 @@ fn settle(classes: &mut [Class]) {
         let goods = usize::from(a == Class::Good) + usize::from(b == Class::Good);
         classes[i] = match (first[i], goods) {
             (c, _) if decided(&c) => c,
+            (Class::Anchor, _) => Class::Bad,
             (_, 2) => Class::Good,
             // Two that are near hold each other up.
             (Class::Near, 0) if !near_a && !near_b => Class::Near,
@@ -187,6 +206,14 @@ mod tests {
         );
         assert_eq!(text(&page).lines().count(), 3);
         assert!(is_sentence("他说：“是。”") && is_sentence("यह है।") && !is_sentence("Mehr »"));
+    }
+
+    #[test]
+    fn an_anchor_divides_nothing_and_a_menu_does() {
+        let page = |links: &str| format!("<p>{LINE}<p>Kurz{links}<p>Auch<p>{LINE}");
+        assert_eq!(text(&page("<p><a href=#x>[x]</a>")), format!("{LINE}\nKurz\nAuch\n{LINE}"));
+        let menu = "<p><a href=/x>Start</a><p><a href=/y>Bilder</a>";
+        assert_eq!(text(&page(menu)), format!("{LINE}\n{LINE}"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Tags end, comments begin and scripts hide text as the HTML standard says (§13.2.5); nothing is
 //! nested, moved or decoded here. Takes time in proportion to the page, whatever it holds.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
 /// A piece of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +51,6 @@ impl<'p> Tokens<'p> {
     /// The tokens of a page.
     pub fn new(page: &'p str) -> Self {
         Self { page, at: 0, raw: None }
-    }
-
-    /// Where the next token begins, in bytes of the page.
-    pub fn offset(&self) -> usize {
-        self.at
     }
 
     /// The text of the raw element that is open, up to its end tag.
@@ -203,11 +198,6 @@ impl<'p> Tag<'p> {
             Some((name, inner))
         })
     }
-}
-
-/// Whether text may hold character references or zeros, which most does not.
-pub fn is_coded(text: &str) -> bool {
-    memchr2(b'&', 0, text.as_bytes()).is_some()
 }
 
 #[cfg(test)]

@@ -195,12 +195,14 @@ impl Content for Members<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::input::tests::{file, gzip};
+    use super::super::super::input::tests::gzip;
     use super::*;
 
     /// The content with `|` at each seam and `!` at each damage.
     fn members(bytes: &[u8]) -> String {
-        let (_dir, path) = file(bytes);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.warc.gz");
+        std::fs::write(&path, bytes).unwrap();
         let read = AtomicU64::new(0);
         let mut members = Members::open(&path, &read, |b| b.starts_with(b"REC")).unwrap().unwrap();
         let mut out = Vec::new();
