@@ -97,7 +97,7 @@ impl Source for Mo {
         for n in 0..file.composed {
             let [originals, translations] = file.composed_tables;
             let offset = (originals + 4 * n) as u64;
-            let string = |table| file.composed(table, n, room);
+            let mut string = |table| file.composed(table, n, &mut room);
             let entry = match string(originals).zip(string(translations)) {
                 Some((a, b)) => entry(offset, (&a, &b), encoding, &mut room),
                 None => fault(offset, "a string of the message is not in the file"),
@@ -185,15 +185,17 @@ impl<'a> File<'a> {
         self.bytes.get(begin..begin.checked_add(length)?)
     }
 
-    /// The bytes of a string that is put together of plain text and parts, up to a length.
-    fn composed(&self, table: usize, n: usize, longest: usize) -> Option<Vec<u8>> {
+    /// The bytes of a string that is put together of plain text and parts; what it took is off
+    /// `room`.
+    fn composed(&self, table: usize, n: usize, room: &mut usize) -> Option<Vec<u8>> {
         let mut at = self.number(table + 4 * n)?;
         let mut begin = self.number(at)?;
         let mut text = Vec::new();
-        while text.len() <= longest {
+        loop {
             let (length, part) =
                 (self.number(at.checked_add(4)?)?, self.number(at.checked_add(8)?)?);
             let end = begin.checked_add(length)?;
+            *room = room.checked_sub(length.checked_add(8)?)?;
             text.extend_from_slice(self.bytes.get(begin..end)?);
             if part == NO_PART {
                 // Unlike other strings, these have their NUL counted.
@@ -201,12 +203,12 @@ impl<'a> File<'a> {
                 return Some(text);
             }
             let name = self.string(self.parts.checked_add(part.checked_mul(8)?)?, 0)?;
+            *room = room.checked_sub(name.len())?;
             text.push(b'<');
             text.extend(name.iter().filter(|b| **b != 0));
             text.push(b'>');
             (begin, at) = (end, at + 8);
         }
-        None
     }
 
     /// The message that is empty.
