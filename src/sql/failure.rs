@@ -322,7 +322,8 @@ mod tests {
             ),
             (
                 "SELECT * FROM read('x.csv', {fromat: 'csv'})",
-                "read(): unknown option `fromat`; expected one of: format",
+                "read(): unknown option `fromat`; expected one of: format, into, lang, \
+                 langs, encoding, max_errors",
                 "did you mean `format`?",
             ),
             (
