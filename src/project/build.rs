@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use super::Project;
 use super::key::Ingredients;
-use super::node::Node;
+use super::node::{MIX_QUERY, Node};
 use crate::error::{Error, Result};
 use crate::sql::session::{Session, SessionOptions};
-use crate::store::manifest::Manifest;
-use crate::store::table::Table;
+use crate::store::manifest::{MANIFEST, Manifest};
 use crate::token::Tokenizer;
+use crate::token::functions::Named;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -110,13 +110,19 @@ pub fn run(
     Ok(builder.outcomes)
 }
 
-/// A session with every committed table of a project.
+/// A session with every committed table of a project. Tables and tokenizers are opened when a
+/// query first asks for them: one that is damaged does not keep the others from being read.
 pub fn session(project: &Project, options: &Options) -> Result<Session> {
     let mut session = Session::new(session_options(project, options)?)?;
     for node in project.nodes()? {
-        register(project, &mut session, &node)?;
+        if !register(project, &mut session, &node)? {
+            let hint = format!("`hexapla run {node}` builds it");
+            for name in tables_of(&node) {
+                session.add_unbuilt(&name, &hint)?;
+            }
+        }
     }
-    super::text::register(project, &mut session)?;
+    super::text::register(project, &mut session);
     Ok(session)
 }
 
@@ -265,7 +271,9 @@ impl<'a> Builder<'a> {
         if let Node::Tokenizer(name) = node {
             let tokenizer = Tokenizer::load(&self.dir(node))?;
             self.tokenizers.insert(name.clone(), Arc::new(tokenizer));
-            super::text::add_kernels(&mut self.session, &self.tokenizers);
+            let known = self.tokenizers.iter();
+            let named = known.map(|(name, t)| (name.clone(), Named::loaded(t.clone()))).collect();
+            super::text::add_kernels(&mut self.session, named);
         }
         Ok(())
     }
@@ -309,23 +317,28 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Makes a committed node's tables known to a session; others have none.
-fn register(project: &Project, session: &mut Session, node: &Node) -> Result<()> {
-    let mut names = match node {
-        Node::Source(_) | Node::Mix(_) | Node::Eval(_) => vec![node.to_string()],
+/// The tables that a node makes, its own first.
+fn tables_of(node: &Node) -> Vec<String> {
+    match node {
+        Node::Source(_) | Node::Eval(_) => vec![node.to_string()],
         Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],
-        _ => Vec::new(),
-    };
-    if let Node::Mix(name) = node {
-        names.push(format!("selection.{name}"));
+        Node::Mix(name) => vec![node.to_string(), format!("{MIX_QUERY}.{name}")],
+        Node::Tokenizer(_) | Node::Pack(_) | Node::Train(_) => Vec::new(),
     }
-    for name in names {
-        let dir = project.dir.join("tables").join(&name);
-        if let Some(manifest) = Manifest::read(&dir)? {
-            session.add_table(&name, Table { dir, manifest })?;
-        }
+}
+
+/// Makes a committed node's tables known to a session, and tells whether it is committed.
+fn register(project: &Project, session: &mut Session, node: &Node) -> Result<bool> {
+    let dir = |name: &str| project.dir.join("tables").join(name);
+    let names = tables_of(node);
+    let there: Vec<bool> = names.iter().map(|name| dir(name).join(MANIFEST).is_file()).collect();
+    if there.first() != Some(&true) {
+        return Ok(false);
     }
-    Ok(())
+    for (name, _) in names.iter().zip(there).filter(|(_, there)| *there) {
+        session.add_folder(name, &dir(name))?;
+    }
+    Ok(true)
 }
 
 fn session_options(project: &Project, options: &Options) -> Result<SessionOptions> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::error::{Error, Kind, nearest};
@@ -20,6 +20,8 @@ pub(crate) struct Names {
     pub functions: Vec<String>,
     /// Table functions.
     pub table_functions: Vec<String>,
+    /// Structs that the query may mean, each with its fields.
+    pub structs: Vec<(String, Vec<String>)>,
 }
 
 /// Marks the two halves of an error that DataFusion is going to wrap into other text.
@@ -58,7 +60,7 @@ pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
                 root => message(&root.to_string(), names),
             },
         },
-        DataFusionError::SchemaError(inner, _) => schema(*inner),
+        DataFusionError::SchemaError(inner, _) => schema(*inner, names),
         DataFusionError::SQL(inner, _) => parser(&inner),
         DataFusionError::IoError(e) => Error::io("while running the query", e),
         DataFusionError::ObjectStore(e) => Error::io("while reading", tidy(&e.to_string())),
@@ -116,9 +118,16 @@ fn copy(error: &Error) -> Error {
     }
 }
 
-fn schema(error: SchemaError) -> Error {
+fn schema(error: SchemaError, names: &Names) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            let table = |c: &Column| c.relation.is_some() && c.relation == field.relation;
+            if let Some(of) = &field.relation
+                && !valid_fields.iter().any(table)
+                && valid_fields.iter().any(|c| c.name == of.table())
+            {
+                return unknown_field(field.name(), Some(of.table()), names);
+            }
             let mut valid: Vec<String> = Vec::new();
             let ours = valid_fields
                 .iter()
@@ -145,6 +154,31 @@ fn schema(error: SchemaError) -> Error {
                 .hint_with("give one of them another name with AS")
         }
     }
+}
+
+/// The error of a field that a struct lacks: the one of this name, else any that the query has.
+fn unknown_field(name: &str, of: Option<&str>, names: &Names) -> Error {
+    let named = names.structs.iter().filter(|(column, _)| of.is_none_or(|of| of == column));
+    let mut chosen: Vec<_> = named.collect();
+    if chosen.is_empty() {
+        chosen = names.structs.iter().collect();
+    }
+    let mut valid: Vec<String> = Vec::new();
+    for field in chosen.iter().flat_map(|(_, fields)| fields) {
+        if !valid.contains(field) {
+            valid.push(field.clone());
+        }
+    }
+    let what = match (of, chosen.as_slice()) {
+        (Some(of), _) => format!("field of `{of}`"),
+        (None, [(only, _)]) => format!("field of `{only}`"),
+        (None, _) => "field of a struct".into(),
+    };
+    // The struct of a subquery is not known by its parts.
+    if valid.is_empty() {
+        return Error::usage(format!("unknown {what} `{name}`"));
+    }
+    unknown(&what, name, &valid)
 }
 
 fn unknown(what: &str, name: &str, valid: &[String]) -> Error {
@@ -193,7 +227,7 @@ fn message(text: &str, names: &Names) -> Error {
         return unknown_function(name, names);
     }
     if let Some(field) = between(text, "Field ", " not found in struct") {
-        return Error::usage(format!("unknown field `{}` of a struct", field.trim_matches('\'')));
+        return unknown_field(field.trim_matches('\''), None, names);
     }
     for refused in ["DDL", "DML", "Statement"] {
         if let Some((_, what)) = text.split_once(&format!("{refused} not supported: ")) {

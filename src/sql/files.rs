@@ -21,7 +21,7 @@ use super::failure::{self, Names};
 use super::provider::StoredTable;
 use crate::error::{Error, Result};
 use crate::store::manifest::MANIFEST;
-use crate::store::table::Table;
+use crate::store::table::{Table, check_parquet};
 
 /// The names of the formats, as the option `format` takes them.
 pub(crate) const FORMATS: &[&str] = &["parquet", "jsonl", "csv", "tsv"];
@@ -41,7 +41,7 @@ pub(crate) async fn open(
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
     if Path::new(path).join(MANIFEST).is_file() {
-        return Ok(Arc::new(StoredTable::new(Table::open(Path::new(path))?)?));
+        return Ok(Arc::new(StoredTable::new(path, Table::open(Path::new(path))?)?));
     }
     let paths = expand(path)?;
     let first = paths[0].to_string_lossy().into_owned();
@@ -87,26 +87,6 @@ pub(crate) async fn open(
         .with_listing_options(options)
         .with_schema(Arc::new(schema));
     Ok(Arc::new(ListingTable::try_new(config).map_err(wrong)?))
-}
-
-/// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
-/// longer than the file.
-fn check_parquet(path: &Path) -> Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let io = |e| Error::io(path, e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
-    let mut tail = [0; 8];
-    if bytes >= 12 {
-        file.seek(SeekFrom::End(-8)).map_err(io)?;
-        file.read_exact(&mut tail).map_err(io)?;
-    }
-    let footer = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
-    // PARE ends files with an encrypted footer, which the crate names itself.
-    if !matches!(&tail[4..], b"PAR1" | b"PARE") || footer + 12 > bytes {
-        return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
-    }
-    Ok(())
 }
 
 /// The files that a path or glob stands for, sorted by name.

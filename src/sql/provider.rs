@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{
-    ColumnStatistics, DFSchema, DataFusionError, Result as PlanResult, ScalarValue, Statistics,
+    ColumnStatistics, DFSchema, Result as PlanResult, ScalarValue, Statistics,
 };
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -29,8 +30,8 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable,
 };
-use futures::future::BoxFuture;
 
+use super::failure;
 use crate::error::{Error, Result};
 use crate::store::manifest::Part;
 use crate::store::table::Table;
@@ -41,16 +42,17 @@ pub(crate) const DOC_ID: &str = "doc_id";
 /// A committed table as queries see it.
 #[derive(Debug)]
 pub(crate) struct StoredTable {
+    name: String,
     table: Table,
     schema: SchemaRef,
 }
 
 impl StoredTable {
-    /// Reads the schema of the first part.
-    pub fn new(table: Table) -> Result<Self> {
+    /// Reads the schema of the first part; the name is told in errors.
+    pub fn new(name: &str, table: Table) -> Result<Self> {
         let schema = table.schema()?;
         let schema = viewed(schema.as_ref());
-        Ok(Self { table, schema })
+        Ok(Self { name: name.into(), table, schema })
     }
 
     /// The table that is read.
@@ -65,14 +67,12 @@ impl StoredTable {
 
     /// One part as the Parquet source wants it, with what the manifest knows of it.
     fn file(&self, part: &Part) -> PlanResult<PartitionedFile> {
-        let path = self.table.path(part);
-        // An object store knows no `..` and no links.
-        let path = path
-            .canonicalize()
-            .map_err(|e| DataFusionError::Execution(format!("{}: {e}", path.display())))
-            .and_then(|p| Ok(ObjectPath::from_absolute_path(p)?))?;
+        let path = self
+            .table
+            .present(part)
+            .map_err(|e| failure::wrap(e.within(format!("table `{}`", self.name))))?;
         let mut file = PartitionedFile::new("", part.bytes);
-        file.object_meta.location = path;
+        file.object_meta.location = ObjectPath::from_absolute_path(path)?;
         Ok(file.with_statistics(Arc::new(self.statistics_of([part]))))
     }
 
@@ -206,6 +206,7 @@ pub(crate) fn viewed(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+#[async_trait]
 impl TableProvider for StoredTable {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -227,21 +228,14 @@ impl TableProvider for StoredTable {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
-    fn scan<'a, 'b, 'c, 'd, 'f>(
-        &'a self,
-        state: &'b dyn Session,
-        projection: Option<&'c Vec<usize>>,
-        filters: &'d [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> BoxFuture<'f, PlanResult<Arc<dyn ExecutionPlan>>>
-    where
-        'a: 'f,
-        'b: 'f,
-        'c: 'f,
-        'd: 'f,
-        Self: 'f,
-    {
-        Box::pin(async move { self.plan(state, projection, filters, limit) })
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        self.plan(state, projection, filters, limit)
     }
 }
 
@@ -299,6 +293,14 @@ impl ExecutionPlan for MergedScan {
         context: Arc<TaskContext>,
     ) -> PlanResult<SendableRecordBatchStream> {
         self.merge.execute(partition, context)
+    }
+}
+
+/// The operators that a plan's root reads from, the scan inside of a merged one included.
+pub(crate) fn beneath(plan: &Arc<dyn ExecutionPlan>) -> Vec<&Arc<dyn ExecutionPlan>> {
+    match plan.downcast_ref::<MergedScan>() {
+        Some(scan) => vec![scan.merge.input()],
+        None => plan.children(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -12,6 +13,9 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::manifest::{MANIFEST, Manifest, Part};
 use crate::error::{Error, Result};
+
+/// Advice about a file that is not what its manifest says.
+pub(crate) const ADVICE: &str = "`hexapla verify` tells which files differ from the manifest";
 
 /// A committed table.
 #[derive(Debug, Clone)]
@@ -31,6 +35,20 @@ impl Table {
     /// Where a part lies.
     pub fn path(&self, part: &Part) -> PathBuf {
         self.dir.join(&part.file)
+    }
+
+    /// Where a part lies, without links; errors when it is missing or not as long as it was.
+    pub fn present(&self, part: &Part) -> Result<PathBuf> {
+        let path = self.path(part);
+        let found = path.canonicalize().and_then(|p| Ok((fs::metadata(&p)?.len(), p)));
+        match found {
+            Ok((bytes, path)) if bytes == part.bytes => Ok(path),
+            Ok((bytes, _)) => {
+                let message = format!("{bytes} bytes; it was written with {}", part.bytes);
+                Err(Error::input(&path, message).hint_with(ADVICE))
+            }
+            Err(e) => Err(Error::io(&path, e).hint_with(ADVICE)),
+        }
     }
 
     /// The schema of the first part; a table has at least one, be it empty.
@@ -70,11 +88,29 @@ impl Table {
 }
 
 fn reader(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| {
-        Error::input(path, e)
-            .hint_with("`hexapla verify` tells which files differ from the manifest")
-    })
+    let file = File::open(path).map_err(|e| Error::io(path, e).hint_with(ADVICE))?;
+    check_parquet(path).map_err(|e| e.hint_with(ADVICE))?;
+    ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| Error::input(path, e).hint_with(ADVICE))
+}
+
+/// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
+/// longer than the file.
+pub fn check_parquet(path: &Path) -> Result<()> {
+    let io = |e| Error::io(path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let mut tail = [0; 8];
+    if bytes >= 12 {
+        file.seek(SeekFrom::End(-8)).map_err(io)?;
+        file.read_exact(&mut tail).map_err(io)?;
+    }
+    let footer = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    // PARE ends files with an encrypted footer, which the crate names itself.
+    if !matches!(&tail[4..], b"PAR1" | b"PARE") || footer + 12 > bytes {
+        return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
+    }
+    Ok(())
 }
 
 /// Removes what the manifest does not list: parts of older commits and of killed runs.
