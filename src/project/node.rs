@@ -1,7 +1,8 @@
 //! Nodes: everything a project can build, by name, with what each needs.
 //!
-//! A node's name is what a user types: `kept`, `tokenizer.main`, `train.pretrain`. The order of
-//! [`Node`]'s list is a build order. Nothing is read but the project file and the queries.
+//! A node's name is what a user types: `kept`, `tokenizer.main`, `train.pretrain`. Lists of nodes
+//! are in a build order: what a node needs stands before it. Nothing is read but the project file
+//! and the queries, and nothing is built.
 
 use std::collections::BTreeSet;
 use std::fmt;
