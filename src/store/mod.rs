@@ -9,3 +9,4 @@ pub mod part;
 pub mod reject;
 pub mod table;
 pub mod verify;
+pub mod whole;

@@ -129,6 +129,8 @@ fn wrong_names_are_one_line_with_the_choices() {
         (&["rnu"], "rnu", "run"),
         (&["run", "--project", "nowhere"], "no project here", "hexapla init"),
         (&["sql", "-c", "DROP TABLE documents"], "", ""),
+        (&["sql", "-c", "SELECT 1", "-o", "a.tsv"], "the name tells no format", "--format csv"),
+        (&["sql", "-c", "SELECT 1", "-o", "data", "--format", "csv"], "data: a folder", ""),
         (&["sql", "-c", "SELEC 1"], "", ""),
     ] {
         let done = dir.run(args);
@@ -161,6 +163,39 @@ fn tables_are_asked_in_every_format() {
     assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
     dir.ok(&["sql", "-c", "SELECT n, t FROM 'a.jsonl'", "-o", "b.parquet"]);
     assert_eq!(dir.value("SELECT count(*) FROM 'b.parquet'"), 2);
+}
+
+#[test]
+fn a_result_is_written_whole_or_not_at_all() {
+    let dir = Dir::new();
+    // The last of many rows is no number.
+    let lines: String = (0..5000).map(|i| format!("{{\"n\": \"{i}\"}}\n")).collect();
+    dir.write("a.jsonl", format!("{lines}{{\"n\": \"níu\"}}\n"));
+    for name in ["b.csv", "b.jsonl", "b.json", "b.parquet", "b.txt"] {
+        dir.write(name, "as it was");
+        let done = dir.run(&["sql", "-c", "SELECT CAST(n AS BIGINT) FROM 'a.jsonl'", "-o", name]);
+        assert_eq!(done.code, 2, "{name}");
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), "as it was");
+        let sql = "SELECT CAST(n AS BIGINT) AS n FROM 'a.jsonl' WHERE n <> 'níu'";
+        let done = dir.ok(&["sql", "--json", "-c", sql, "-o", name]);
+        assert_eq!(done.json()["rows"], 5000, "{name}");
+        // What reads itself is replaced when it has been read.
+        if name != "b.txt" && name != "b.json" {
+            dir.ok(&["sql", "-c", &format!("SELECT n FROM '{name}' WHERE n < 0"), "-o", name]);
+        }
+    }
+    assert_eq!(fs::read_to_string(dir.join("b.csv")).unwrap(), "n\n");
+    assert_eq!(dir.value("SELECT count(n) FROM 'b.parquet'"), 0);
+    let table = fs::read_to_string(dir.join("b.txt")).unwrap();
+    assert!(table.ends_with("… 200 of 5000 rows; `--format csv` gives all\n"), "{table}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 6, "no temporary file stays");
+
+    // Standard output under its name is what it is without one, be it a file.
+    let path = dir.write("out", "before\n");
+    let out = fs::File::options().append(true).open(&path).unwrap();
+    let args = ["sql", "-c", "SELECT 7 AS n", "--format", "csv", "-o", "/dev/stdout"];
+    assert!(dir.command(&args).stdout(out).status().unwrap().success());
+    assert_eq!(fs::read_to_string(path).unwrap(), "before\nn\n7\n");
 }
 
 fn unicode_width(line: &str) -> usize {
