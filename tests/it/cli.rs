@@ -100,6 +100,20 @@ fn a_project_query_replaces_the_built_in_one() {
 }
 
 #[test]
+fn a_parameter_is_keyed_by_source_or_language() {
+    let dir = Dir::new();
+    project(&dir);
+    // Any code of a language will do; the tables have tags.
+    dir.ok(&["run", "kept", "--param", "kept.min_confidence={default=0.5, web=0.6, is=0.7}"]);
+    let manifest = fs::read_to_string(dir.join("tables/kept/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(
+        manifest["params"]["min_confidence"],
+        serde_json::json!({ "default": 0.5, "isl_Latn": 0.7, "web": 0.6 })
+    );
+}
+
+#[test]
 fn a_failed_check_is_exit_1() {
     let dir = Dir::new();
     project(&dir);
@@ -120,6 +134,21 @@ fn wrong_names_are_one_line_with_the_choices() {
             &["run", "--param", "kept.min_confidense=1"],
             "unknown parameter `min_confidense`",
             "did you mean `min_confidence`?",
+        ),
+        (
+            &["run", "--param", "kept.min_confidence={ default = 0.6, wbe = 0.7 }"],
+            "unknown key `wbe`; expected `default`, one of the sources bitext, web, or a language",
+            "did you mean `web`?",
+        ),
+        (
+            &["run", "--param", "kept.min_confidence={ default = 0.6, dee_Latm = 0.7 }"],
+            "unknown key `dee_Latm`",
+            "such as",
+        ),
+        (
+            &["run", "--param", "kept.min_confidence={ default = 0.6, is = 0.7, isl_Latn = 0.5 }"],
+            "a value for `isl_Latn` is there twice",
+            "",
         ),
         (&["sql", "-c", "SELECT * FROM dokuments"], "dokuments", "documents"),
         (&["sql", "-c", "SELECT txt FROM documents"], "txt", "text"),
