@@ -10,11 +10,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Project;
+use super::beside::{Beside, missing};
 use super::key::Ingredients;
 use super::node::{MIX_QUERY, Node};
 use crate::error::{Error, Result};
 use crate::sql::session::{Session, SessionOptions};
 use crate::store::manifest::{MANIFEST, Manifest};
+use crate::store::table::sweep;
 use crate::token::Tokenizer;
 use crate::token::functions::Named;
 
@@ -133,6 +135,8 @@ pub(super) struct Builder<'a> {
     pub observer: &'a dyn Observer,
     pub session: Session,
     pub tokenizers: BTreeMap<String, Arc<Tokenizer>>,
+    /// Whether the node at hand is to be built from nothing.
+    pub forced: bool,
     changed: Vec<Node>,
     outcomes: Vec<Outcome>,
 }
@@ -146,6 +150,7 @@ impl<'a> Builder<'a> {
             observer,
             session,
             tokenizers: BTreeMap::new(),
+            forced: false,
             changed: Vec::new(),
             outcomes: Vec::new(),
         })
@@ -166,12 +171,17 @@ impl<'a> Builder<'a> {
             why = found.changes(old.as_ref());
             ingredients = Some(found);
         }
-        if let Some(old) = old.as_ref().filter(|_| why.is_empty() && node.is_data())
-            && let Some(part) = old.parts.iter().find(|p| !dir.join(&p.file).is_file())
-        {
-            why.push(format!("{} is missing", part.file));
-        }
-        if self.options.force && asked && why.is_empty() {
+        let beside = match &old {
+            Some(old) if why.is_empty() && node.is_data() => {
+                let beside = Beside::of(node, &dir, old).map_err(|e| e.within(node))?;
+                why.extend(missing(&dir, old, ""));
+                why.extend(beside.iter().filter_map(Beside::missing));
+                beside
+            }
+            _ => Vec::new(),
+        };
+        self.forced = self.options.force && asked;
+        if self.forced && why.is_empty() {
             why.push("forced".into());
         }
         let state = match (why.is_empty(), self.options.dry_run) {
@@ -185,7 +195,8 @@ impl<'a> Builder<'a> {
             && node.is_data()
         {
             // What a killed run left of another version that nobody asks for any more.
-            crate::store::table::sweep(&dir, old).map_err(|e| e.within(node))?;
+            sweep(&dir, old).map_err(|e| e.within(node))?;
+            beside.iter().try_for_each(Beside::sweep).map_err(|e| e.within(node))?;
         }
         let manifest = match (state, ingredients) {
             (State::Built, Some(ingredients)) => {
@@ -227,6 +238,11 @@ impl<'a> Builder<'a> {
         for need in self.project.needs(node)? {
             let manifest = Manifest::expect(&self.dir(&need))?;
             found.add(need.to_string(), manifest.content());
+        }
+        for table in self.project.dropped_read(node)? {
+            // It may change where the table of what is kept does not.
+            let manifest = Manifest::read(&self.project.dir.join("tables").join(&table))?;
+            found.add(table, manifest.map(|m| m.content()).unwrap_or_default());
         }
         match node {
             Node::Source(table) => self.source_ingredients(table, &mut found)?,
@@ -318,7 +334,7 @@ impl<'a> Builder<'a> {
 }
 
 /// The tables that a node makes, its own first.
-fn tables_of(node: &Node) -> Vec<String> {
+pub(super) fn tables_of(node: &Node) -> Vec<String> {
     match node {
         Node::Source(_) | Node::Eval(_) => vec![node.to_string()],
         Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],

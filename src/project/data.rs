@@ -65,7 +65,8 @@ impl Builder<'_> {
             let part = PartWriter::create(&dir, "", &manifest.key, &schema.arrow())?.finish()?;
             Manifest { parts: vec![part], ..Manifest::default() }
         } else {
-            let options = ingest::Options { threads: self.threads(), ..ingest::Options::default() };
+            let (threads, force) = (self.threads(), self.forced);
+            let options = ingest::Options { threads, force, ..ingest::Options::default() };
             let progress =
                 |done: u64, total: u64| self.observer.progress(done, Some(total), "bytes");
             ingest::ingest(&specs, &self.project.dir, &dir, &options, &progress)?.manifest
@@ -126,6 +127,7 @@ impl Builder<'_> {
             out_dir: tables.join(table),
             dropped_dir: tables.join(format!("{table}_dropped")),
             threads: self.threads(),
+            force: self.forced,
             manifest: Manifest {
                 params: params.iter().map(|(n, v)| (n.clone(), v.to_json())).collect(),
                 ..manifest

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod init;
 pub mod node;
 
+mod beside;
 mod data;
 mod key;
 #[cfg(feature = "train")]
@@ -84,7 +85,7 @@ impl Project {
         place.as_table_mut().ok_or_else(bad)?.insert((*last).into(), toml_value(value.trim()));
         let config: TrainConfig = whole
             .try_into()
-            .map_err(|e: toml::de::Error| Error::usage(e.message().to_string()).within(text))?;
+            .map_err(|e: toml::de::Error| config::worded(e.message()).within(text))?;
         config.validate().map_err(|e| e.within(text))?;
         self.config.train.insert(run.into(), config);
         Ok(())

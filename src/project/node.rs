@@ -190,6 +190,24 @@ impl Project {
         Ok(needs.into_iter().collect())
     }
 
+    /// The tables of dropped rows that a node reads.
+    pub(super) fn dropped_read(&self, node: &Node) -> Result<Vec<String>> {
+        let mut tables = match node {
+            Node::Query(name) => self.query(name)?.inputs.clone(),
+            Node::Train(name) => match &self.train(name)?.data {
+                Some(sql) => crate::sql::tables_read(sql)?,
+                None => Vec::new(),
+            },
+            Node::Eval(name) => match self.config.eval.get(name) {
+                Some(eval) => crate::sql::tables_read(&eval.data)?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        tables.retain(|table| table.ends_with("_dropped"));
+        Ok(tables)
+    }
+
     /// What the project file lacks for a node to be built, if anything.
     pub fn lacks(&self, node: &Node) -> Option<String> {
         match node {

@@ -26,7 +26,8 @@ use crate::{id, schema};
 
 /// Row groups hold at most this many uncompressed bytes.
 const ROW_GROUP_BYTES: usize = 128 << 20;
-/// The footer's entry with the part as the manifest will list it, less its own hash.
+/// The footer's entry with the part as the manifest will list it, less its hash, its name and its
+/// key: equal rows give equal bytes, whatever they were made by.
 const FOOTER: &str = "hexapla.part";
 
 /// A part being written; dropped unfinished, it leaves nothing behind.
@@ -128,7 +129,8 @@ impl PartWriter {
     pub fn finish(mut self) -> Result<Part> {
         let path = self.dir.join(&self.name);
         let io = |e: &dyn std::fmt::Display| Error::io(&path, e);
-        let note = serde_json::to_string(&self.part).map_err(|e| Error::internal(e.to_string()))?;
+        let note = Part { file: String::new(), key: String::new(), ..self.part.clone() };
+        let note = serde_json::to_string(&note).map_err(|e| Error::internal(e.to_string()))?;
         self.writer.append_key_value_metadata(KeyValue::new(FOOTER.into(), note));
         let mut out = self.writer.into_inner().map_err(|e| io(&e))?;
         out.flush().map_err(|e| io(&e))?;
@@ -167,7 +169,9 @@ pub fn find(dir: &Path, prefix: &str, key: &str) -> Result<Option<Part>> {
     let notes = reader.metadata().file_metadata().key_value_metadata();
     let note = notes.and_then(|n| n.iter().find(|n| n.key == FOOTER)).and_then(|n| n.value.clone());
     let part: Option<Part> = note.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(part.filter(|p| p.key == key && p.file == name).map(|part| Part {
+    Ok(part.map(|part| Part {
+        file: name,
+        key: key.into(),
         bytes: bytes.len() as u64,
         xxh3: id::hex128(id::hash128(&bytes)),
         ..part

@@ -100,6 +100,67 @@ fn a_project_query_replaces_the_built_in_one() {
 }
 
 #[test]
+fn the_table_of_dropped_rows_follows_its_query() {
+    let dir = Dir::new();
+    project(&dir);
+    let query = |reason: &str| {
+        let text = format!("-- mine: some.\n-- out: mine\nSELECT doc_id{reason} FROM measured");
+        dir.write("queries/mine.sql", text);
+    };
+    let folder = dir.join("tables/mine_dropped");
+    query(", CASE WHEN doc_id % 2 = 0 THEN 'even' END AS reason");
+    dir.ok(&["run", "mine"]);
+    let even = dir.value("SELECT count(*) FROM mine_dropped");
+    assert_ne!(even, 0);
+    fs::rename(&folder, dir.join("left")).unwrap();
+
+    // What is missing is made again, though the table itself is up to date.
+    let done = dir.ok(&["run", "mine"]);
+    assert!(done.stderr.contains("mine_dropped is missing"), "{}", done.stderr);
+    assert_eq!(dir.value("SELECT count(*) FROM mine_dropped"), even);
+
+    // A query without reasons has no such table, nor does one that was killed before its removal.
+    query("");
+    dir.ok(&["run", "mine"]);
+    assert!(!folder.exists());
+    fs::rename(dir.join("left"), &folder).unwrap();
+    let done = dir.ok(&["run", "mine"]);
+    assert!(done.stderr.contains("up to date"), "{}", done.stderr);
+    assert!(!folder.exists());
+    let done = dir.run(&["sql", "-c", "SELECT * FROM mine_dropped"]);
+    assert!(done.stderr.contains("unknown table `mine_dropped`"), "{}", done.stderr);
+}
+
+#[test]
+fn what_comes_out_the_same_changes_nothing_below() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.write(
+        "queries/why.sql",
+        "-- why: reasons.\n-- out: why\nSELECT doc_id, reason AS word FROM kept_dropped",
+    );
+    dir.ok(&["run", "deduped", "why"]);
+    dir.ok(&["queries", "eject", "kept"]);
+    let path = dir.join("queries/kept.sql");
+    let text = fs::read_to_string(&path).unwrap();
+    // Other words for the same thing: words are counted from 0.
+    fs::write(&path, text.replace("n_words = 0", "n_words <= 0")).unwrap();
+    let states = |nodes: &[&str]| {
+        let args = [&["run", "--json"], nodes].concat();
+        let object = dir.ok(&args).json();
+        let nodes = object["nodes"].as_array().unwrap().iter();
+        let state = |n: &serde_json::Value| n["state"].as_str().unwrap().to_string();
+        nodes.map(|n| (n["node"].as_str().unwrap().to_string(), state(n))).collect::<Vec<_>>()
+    };
+    for (node, state) in states(&["deduped", "why"]) {
+        assert_eq!(state == "built", node == "kept", "{node}");
+    }
+    fs::write(&path, text.replace("'empty'", "'nothing'")).unwrap();
+    assert!(states(&["why"]).contains(&("why".into(), "built".into())));
+    assert_eq!(dir.value("SELECT min(word) FROM why"), "nothing");
+}
+
+#[test]
 fn a_parameter_is_keyed_by_source_or_language() {
     let dir = Dir::new();
     project(&dir);

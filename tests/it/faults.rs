@@ -117,6 +117,29 @@ fn a_damaged_table_is_an_error_of_its_readers_alone() {
 }
 
 #[test]
+fn a_damaged_part_is_made_anew_and_never_taken_over() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    let before = snapshot(&dir);
+    for table in ["documents", "measured"] {
+        let files =
+            fs::read_dir(dir.join("tables").join(table)).unwrap().map(|e| e.unwrap().path());
+        let part =
+            files.into_iter().find(|p| p.extension().is_some_and(|e| e == "parquet")).unwrap();
+        let mut bytes = fs::read(&part).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 200].fill(0xa5);
+        fs::write(&part, bytes).unwrap();
+        assert_eq!(dir.run(&["verify", "tables"]).code, 1, "{table}");
+        dir.ok(&["run", "--force", table]);
+        dir.ok(&["verify", "tables"]);
+        assert_eq!(snapshot(&dir), before, "{table}");
+        dir.ok(&["sql", "--quiet", "--format", "csv", "-c", &format!("SELECT * FROM {table}")]);
+    }
+}
+
+#[test]
 fn an_unwritable_output_is_one_line() {
     let dir = Dir::new();
     dir.write("a.jsonl", lines(2));

@@ -33,6 +33,7 @@ impl Place {
             out_dir: self.dir.path().join("even"),
             dropped_dir: self.dir.path().join("even_dropped"),
             threads: session.threads(),
+            force: false,
             manifest: Manifest { node: "even".into(), ..Manifest::default() },
         };
         run(session, &spec, &|_, _| ())
