@@ -3,7 +3,6 @@
 //! The files of the plan are read once more, and the first that cannot be is the one; that takes
 //! as long as the query did, but only where it has failed already.
 
-use std::error::Error as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::files;
 use crate::error::{Error, Kind, nearest};
 
 /// The names that an error may have to offer.
@@ -16,12 +17,25 @@ use crate::error::{Error, Kind, nearest};
 pub(crate) struct Names {
     /// Tables as a query writes them.
     pub tables: Vec<String>,
+    /// Tables that could be there.
+    pub unbuilt: Vec<String>,
     /// Functions of all kinds.
     pub functions: Vec<String>,
     /// Table functions.
     pub table_functions: Vec<String>,
-    /// Structs that the query may mean, each with its fields.
-    pub structs: Vec<(String, Vec<String>)>,
+    /// Structs that the query can ask for a field.
+    pub structs: Vec<Struct>,
+}
+
+/// A column or a function's result that has fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Struct {
+    /// The column or function.
+    pub name: String,
+    /// Its fields.
+    pub fields: Vec<String>,
+    /// Whether the query's text names it.
+    pub mentioned: bool,
 }
 
 /// Marks the two halves of an error that DataFusion is going to wrap into other text.
@@ -121,12 +135,10 @@ fn copy(error: &Error) -> Error {
 fn schema(error: SchemaError, names: &Names) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let table = |c: &Column| c.relation.is_some() && c.relation == field.relation;
             if let Some(of) = &field.relation
-                && !valid_fields.iter().any(table)
-                && valid_fields.iter().any(|c| c.name == of.table())
+                && !valid_fields.iter().any(|c| c.relation.as_ref() == Some(of))
             {
-                return unknown_field(field.name(), Some(of.table()), names);
+                return unknown_owner(of.table(), field.name(), &valid_fields, names);
             }
             let mut valid: Vec<String> = Vec::new();
             let ours = valid_fields
@@ -156,29 +168,34 @@ fn schema(error: SchemaError, names: &Names) -> Error {
     }
 }
 
-/// The error of a field that a struct lacks: the one of this name, else any that the query has.
-fn unknown_field(name: &str, of: Option<&str>, names: &Names) -> Error {
-    let named = names.structs.iter().filter(|(column, _)| of.is_none_or(|of| of == column));
-    let mut chosen: Vec<_> = named.collect();
-    if chosen.is_empty() {
-        chosen = names.structs.iter().collect();
+/// The error of `owner.name` where nothing is called `owner`.
+fn unknown_owner(owner: &str, name: &str, valid: &[Column], names: &Names) -> Error {
+    let tables = valid.iter().filter_map(|c| c.relation.as_ref()).map(|r| r.table().to_string());
+    let structs = names.structs.iter().map(|s| s.name.clone());
+    let mut choices: Vec<String> = Vec::new();
+    for choice in tables.chain(structs) {
+        if !choices.contains(&choice) {
+            choices.push(choice);
+        }
     }
+    unknown(&format!("table or struct in `{owner}.{name}`:"), owner, &choices)
+}
+
+/// The error of a field that a struct lacks. Which struct is not said: it is one that the query
+/// names.
+fn unknown_field(name: &str, names: &Names) -> Error {
+    let mentioned: Vec<&Struct> = names.structs.iter().filter(|s| s.mentioned).collect();
     let mut valid: Vec<String> = Vec::new();
-    for field in chosen.iter().flat_map(|(_, fields)| fields) {
+    for field in mentioned.iter().flat_map(|s| &s.fields) {
         if !valid.contains(field) {
             valid.push(field.clone());
         }
     }
-    let what = match (of, chosen.as_slice()) {
-        (Some(of), _) => format!("field of `{of}`"),
-        (None, [(only, _)]) => format!("field of `{only}`"),
-        (None, _) => "field of a struct".into(),
-    };
-    // The struct of a subquery is not known by its parts.
-    if valid.is_empty() {
-        return Error::usage(format!("unknown {what} `{name}`"));
+    match mentioned.as_slice() {
+        [] => Error::usage(format!("unknown field `{name}` of a struct")),
+        [only] => unknown(&format!("field of `{}`:", only.name), name, &valid),
+        _ => unknown("field of a struct:", name, &valid),
     }
-    unknown(&what, name, &valid)
 }
 
 fn unknown(what: &str, name: &str, valid: &[String]) -> Error {
@@ -217,23 +234,36 @@ fn message(text: &str, names: &Names) -> Error {
         let name = name.trim_start_matches("hexapla.");
         let name = name.strip_prefix("main.").unwrap_or(name);
         let error = unknown("table", name, &names.tables);
-        return match names.tables.iter().any(|t| t == name) {
+        let unbuilt: Vec<&str> = names.unbuilt.iter().map(String::as_str).collect();
+        return match (names.tables.iter().any(|t| t == name), nearest(name, &unbuilt)) {
             // In quotes, the point is part of one name.
-            true => error.hint_with(format!("write {name} without quotes")),
-            false => error,
+            (true, _) => error.hint_with(format!("write {name} without quotes")),
+            (false, _) if files::is_path(name) => {
+                error.hint_with(format!("a path stands in single quotes: '{name}'"))
+            }
+            (false, Some(near)) if error.hint().is_none() => {
+                error.hint_with(format!("did you mean `{near}`? it is not built yet"))
+            }
+            (false, _) => error,
         };
     }
     if let Some(name) = between(text, "Invalid function '", "'") {
         return unknown_function(name, names);
     }
     if let Some(field) = between(text, "Field ", " not found in struct") {
-        return unknown_field(field.trim_matches('\''), None, names);
+        return unknown_field(field.trim_matches('\''), names);
+    }
+    if let Some(ty) = between(text, "annot access field at argument 1: type ", " is not Struct") {
+        return Error::usage(format!("only structs have fields; this is {ty}"));
     }
     for refused in ["DDL", "DML", "Statement"] {
         if let Some((_, what)) = text.split_once(&format!("{refused} not supported: ")) {
             return Error::usage(format!("a query only reads; `{what}` is refused"))
                 .hint_with("tables are made by query files and `hexapla run`");
         }
+    }
+    if text.contains("No SQL statements were provided") {
+        return Error::usage("the query is empty");
     }
     if text.contains("only supports a single SQL statement") {
         return Error::usage("one query at a time");

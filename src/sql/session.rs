@@ -10,7 +10,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::TableReference;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -26,7 +25,7 @@ use futures::StreamExt;
 use super::adapt::{constant_function, scalar_function};
 use super::catalog::{Entry, Tables};
 use super::damage;
-use super::failure::{self, Names};
+use super::failure::{self, Names, Struct};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
@@ -333,7 +332,7 @@ impl Session {
             let plan = match state.statement_to_plan(statement).await {
                 Ok(plan) => plan,
                 Err(e) => {
-                    let structs = self.structs(sql, &references, &state).await;
+                    let structs = self.structs(sql).await;
                     return Err(failure::convert(e, &Names { structs, ..self.names() }));
                 }
             };
@@ -354,7 +353,11 @@ impl Session {
             state.config_mut().options_mut().execution.target_partitions = 1;
         }
         let physical = self.runtime.block_on(share::physical_plan(&state, &logical));
-        physical.map_err(|e| self.failed(e))
+        physical.map_err(|e| {
+            // Some wrong names are found only when the plan is optimized.
+            let structs = self.runtime.block_on(self.structs(sql));
+            failure::convert(e, &Names { structs, ..self.names() })
+        })
     }
 
     /// The name under which a table was added.
@@ -381,29 +384,35 @@ impl Session {
         functions.dedup();
         Names {
             tables: self.tables(),
+            unbuilt: self
+                .tables
+                .iter()
+                .filter(|(_, e)| !e.exists())
+                .map(|(n, _)| n.clone())
+                .collect(),
             functions,
             table_functions: TABLE_FUNCTIONS.iter().map(|f| f.name.to_string()).collect(),
             structs: Vec::new(),
         }
     }
 
-    /// The structs that a query asks for a field: columns of its tables, results of its functions,
-    /// each with the names of its fields.
-    async fn structs(
-        &self,
-        sql: &str,
-        references: &[TableReference],
-        state: &SessionState,
-    ) -> Vec<(String, Vec<String>)> {
+    /// The structs that a query can ask for a field: columns of its tables, results of its
+    /// functions.
+    async fn structs(&self, sql: &str) -> Vec<Struct> {
+        let state = self.context.state();
+        let statement = state.sql_to_statement(sql, &Dialect::Generic);
+        let references = statement.and_then(|s| state.resolve_table_references(&s));
         let mut found = Vec::new();
         let mut see = |name: &str, ty: &DataType| {
-            if let DataType::Struct(fields) = ty
-                && mentions(sql, name, "")
-            {
-                found.push((name.into(), fields.iter().map(|f| f.name().clone()).collect()));
+            if let DataType::Struct(fields) = ty {
+                found.push(Struct {
+                    name: name.into(),
+                    fields: fields.iter().map(|f| f.name().clone()).collect(),
+                    mentioned: mentions(sql, name, ""),
+                });
             }
         };
-        for reference in references {
+        for reference in references.unwrap_or_default() {
             let Ok(schema) = state.schema_for_ref(reference.clone()) else { continue };
             // A table that cannot be read has its own error.
             let Ok(Some(table)) = schema.table(reference.table()).await else { continue };

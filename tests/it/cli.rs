@@ -219,8 +219,15 @@ fn wrong_names_are_one_line_with_the_choices() {
         (&["rnu"], "rnu", "run"),
         (&["run", "--project", "nowhere"], "no project here", "hexapla init"),
         (&["sql", "-c", "DROP TABLE documents"], "", ""),
+        (&["sql", "-c", ""], "the query is empty", ""),
+        (&["sql", "-c", "SELECT * FROM a.parquet"], "a.parquet", "quotes: 'a.parquet'"),
         (&["sql", "-c", "SELECT 1", "-o", "a.tsv"], "the name tells no format", "--format csv"),
         (&["sql", "-c", "SELECT 1", "-o", "data", "--format", "csv"], "data: a folder", ""),
+        (
+            &["train", "pretrain", "--set", "stepz=3"],
+            "unknown key `stepz`",
+            "did you mean `steps`?",
+        ),
         (&["sql", "-c", "SELEC 1"], "", ""),
     ] {
         let done = dir.run(args);
@@ -253,6 +260,61 @@ fn tables_are_asked_in_every_format() {
     assert!(widths.iter().all(|w| *w == widths[0]), "{table}");
     dir.ok(&["sql", "-c", "SELECT n, t FROM 'a.jsonl'", "-o", "b.parquet"]);
     assert_eq!(dir.value("SELECT count(*) FROM 'b.parquet'"), 2);
+}
+
+#[test]
+fn tables_are_described() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    let all = dir.ok(&["sql", "-c", "\\d"]).stdout;
+    assert_eq!(all, "documents\nkept\nkept_dropped\nmeasured\n");
+    for table in ["kept", "kept_dropped"] {
+        let text = dir.ok(&["sql", "-c", &format!("\\d {table}")]).stdout;
+        for words in ["doc_id", "UInt64", "reason", "Utf8", "The rule that dropped it"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+    let object = dir.ok(&["sql", "--json", "-c", "\\d measured;"]).json();
+    assert_eq!(object["columns"][0]["name"], "doc_id");
+    let names: Vec<_> = object["columns"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    assert!(names.contains(&&"detected.score".into()), "{names:?}");
+    dir.write("a b.csv", "n,t\n1,x\n");
+    assert!(dir.ok(&["sql", "-c", "\\d 'a b.csv'"]).stdout.contains("Int64"));
+    for (sql, error, hint) in [
+        ("\\d kepd", "unknown table `kepd`", "did you mean `kept`?"),
+        ("\\d mix.main", "table `mix.main` is not built yet", "`hexapla run mix.main` builds it"),
+        ("SELECT * FROM deduped_dropped", "table `deduped_dropped`", "`hexapla run deduped`"),
+        ("SELECT * FROM near_duplicates('pairs')", "table `pairs`", "`hexapla run pairs`"),
+        (
+            "SELECT detected.scroe FROM measured",
+            "unknown field of `detected`: `scroe`; expected one of: lang, script, score, reliable",
+            "`score`",
+        ),
+        (
+            "SELECT detcted.score FROM measured",
+            "unknown table or struct in `detcted.score`: `detcted`; expected one of: measured,",
+            "did you mean `detected`?",
+        ),
+        ("SELECT lang FROM measured WHERE detected.scroe > 1", "field of `detected`", "`score`"),
+        ("SELECT lang.x FROM measured", "only structs have fields; this is Utf8View", ""),
+        ("SELECT * FROM splti", "unknown table `splti`", "did you mean `split`? it is not built"),
+        ("SELECT m.detected['scroe'] FROM measured m", "field of `detected`: `scroe`", "`score`"),
+        ("SELECT detect_lang('a')['scroe']", "expected one of: lang", "`score`"),
+        (
+            "SELECT d.scroe FROM (SELECT detect_lang('a') AS d) x",
+            "expected one of: lang",
+            "`score`",
+        ),
+    ] {
+        let done = dir.run(&["sql", "-c", sql]);
+        assert_eq!(done.code, 2, "{sql}");
+        assert!(
+            done.stderr.contains(error) && done.stderr.contains(hint),
+            "{sql}: {}",
+            done.stderr
+        );
+    }
 }
 
 #[test]

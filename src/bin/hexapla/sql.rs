@@ -14,13 +14,14 @@ use rustyline::error::ReadlineError;
 use rustyline::{Completer, Helper, Highlighter, Hinter};
 use serde_json::json;
 
+use crate::describe;
 use crate::table::{self, Format};
 use crate::ui::{self, Ui};
 
 /// Ask a project's tables or any Parquet, JSONL or CSV file
 #[derive(clap::Args)]
 pub struct Args {
-    /// The query
+    /// The query; `\d` lists the tables, `\d NAME` the columns of one
     #[arg(short, long, value_name = "QUERY", conflicts_with = "file")]
     command: Option<String>,
     /// A file with the query; `-` is standard input
@@ -56,6 +57,9 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     };
     let Some(query) = query else { return prompt(&session, ui) };
     let width = if std::io::stdout().is_terminal() { columns() } else { None };
+    if describe::answer(&session, &query, width, ui)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let format = match args.format {
         Some(format) => format,
         None => named(args.output.as_deref())?,
@@ -216,7 +220,7 @@ fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
         // A first session has no history yet.
         let _ = editor.load_history(path);
     }
-    ui.say("A query ends with `;`. \\d lists the tables, \\q quits.");
+    ui.say("A query ends with `;`. \\d lists the tables, \\d NAME a table's columns, \\q quits.");
     loop {
         let line = match editor.readline("hexapla> ") {
             Ok(line) => line,
@@ -228,16 +232,15 @@ fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
         match query {
             "" => continue,
             "\\q" | "exit" | "quit" => break,
-            "\\d" => {
-                ui.out(format!("{}\n", session.tables().join("\n")))?;
-                continue;
-            }
             _ => {}
         }
         let _ = editor.add_history_entry(line.trim());
-        let rows = session.rows(query);
-        let shown =
-            rows.and_then(|r| write(r, Format::Table, ui::stdout(), "standard output", columns()));
+        let shown = match describe::answer(session, query, columns(), ui) {
+            Ok(false) => session.rows(query).and_then(|rows| {
+                write(rows, Format::Table, ui::stdout(), "standard output", columns()).map(|_| ())
+            }),
+            told => told.map(|_| ()),
+        };
         // A wrong query ends no session.
         if let Err(error) = shown {
             ui.fail(&error);
