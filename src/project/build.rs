@@ -285,7 +285,8 @@ impl<'a> Builder<'a> {
     fn take_up(&mut self, node: &Node) -> Result<()> {
         register(self.project, &mut self.session, node)?;
         if let Node::Tokenizer(name) = node {
-            let tokenizer = Tokenizer::load(&self.dir(node))?;
+            let tokenizer = Tokenizer::load(&self.dir(node))
+                .map_err(|e| e.hint_with(format!("`hexapla run --force {node}` makes it anew")))?;
             self.tokenizers.insert(name.clone(), Arc::new(tokenizer));
             let known = self.tokenizers.iter();
             let named = known.map(|(name, t)| (name.clone(), Named::loaded(t.clone()))).collect();

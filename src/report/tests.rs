@@ -361,7 +361,9 @@ fn a_damaged_table_is_named_and_the_rest_is_shown() {
             assert!(page.contains("<section id=\"unreadable\""), "{name}");
             assert!(page.contains("<section id=\"training\""), "{name}");
             let flows = |r: &Report| r.flows.iter().map(|f| f.steps[0].rows).collect::<Vec<_>>();
-            assert_eq!(flows(&report), flows(&whole), "{name}, {damage}");
+            // Pairs are not measured here: without their texts there is nothing to count.
+            let shown = if name == "pairs" { 1 } else { 2 };
+            assert_eq!(flows(&report), flows(&whole)[..shown], "{name}, {damage}");
             fs::write(&part, &bytes).unwrap();
             fs::write(&listed, &text).unwrap();
         }

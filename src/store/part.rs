@@ -27,7 +27,7 @@ use crate::{id, schema};
 /// Row groups hold at most this many uncompressed bytes.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// The footer's entry with the part as the manifest will list it, less its hash, its name and its
-/// key: equal rows give equal bytes, whatever they were made by.
+/// key: equal rows with equal counts of what was dropped give equal bytes, whatever made them.
 const FOOTER: &str = "hexapla.part";
 
 /// A part being written; dropped unfinished, it leaves nothing behind.
