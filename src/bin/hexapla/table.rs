@@ -43,7 +43,7 @@ pub struct Writer<W: Write + Send> {
 
 enum Kind<W: Write + Send> {
     Screen(W, Table),
-    Csv(arrow::csv::Writer<W>),
+    Csv(Box<arrow::csv::Writer<W>>),
     Ndjson(arrow::json::LineDelimitedWriter<W>),
     Json(arrow::json::ArrayWriter<W>),
     Parquet(Box<ArrowWriter<W>>, SchemaRef),
@@ -61,7 +61,7 @@ impl<W: Write + Send> Writer<W> {
         let place = place.to_string();
         let kind = match format {
             Format::Table => Kind::Screen(out, screen(&schema, width)),
-            Format::Csv => Kind::Csv(arrow::csv::WriterBuilder::new().build(out)),
+            Format::Csv => Kind::Csv(Box::new(arrow::csv::Writer::new(out))),
             Format::Ndjson => Kind::Ndjson(arrow::json::LineDelimitedWriter::new(out)),
             Format::Json => Kind::Json(arrow::json::ArrayWriter::new(out)),
             Format::Parquet => {
