@@ -3,7 +3,9 @@
 mod cli;
 mod faults;
 mod laws;
+mod messages;
 mod reference;
+mod shared;
 mod slt;
 mod tidy;
 #[cfg(feature = "train")]
