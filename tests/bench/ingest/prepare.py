@@ -25,7 +25,7 @@ import pyarrow as pa
 from warcio.archiveiterator import ArchiveIterator
 
 # Counts up when the same data gives other files than before.
-VERSION = 1
+VERSION = 2
 MB = 1_000_000
 # Zip members carry no time of this machine.
 DAY = (2024, 1, 1, 0, 0, 0)
@@ -52,7 +52,9 @@ class Text:
             for line in lines_of(path):
                 if line:
                     row = json.loads(line)
-                    add(str(row.get("lang") or "und").split("-")[0], row["text"].split("\n"))
+                    # Some documents are in no language that has a code.
+                    if row.get("lang") not in {None, "und"}:
+                        add(row["lang"].split("-")[0], row["text"].split("\n"))
         for name in ["ntrex/ntrex.dev", "lohelp/lohelp.dev"]:
             for path in sorted((data / "moses").glob(f"{name}.*.gz")):
                 lang = path.name.split(".")[2]
@@ -263,7 +265,7 @@ def html(data, made, size, part):
             if paragraphs:
                 body = PARAGRAPH.sub(lambda _: next(rest), body)
             address = url.replace(".example/", f".example/{copy}/")
-            lines = [f"HTTP/1.1 200 OK"] + [f"{k}: {v}" for k, v in headers]
+            lines = ["HTTP/1.1 200 OK"] + [f"{k}: {v}" for k, v in headers]
             head = "\r\n".join(lines + [f"Content-Length: {len(body)}", "", ""]).encode()
             path = address.split("/", 3)[-1]
             ask = f"GET /{path} HTTP/1.1\r\nHost: handbook.debian.example\r\n\r\n".encode()
@@ -336,26 +338,25 @@ def wiki(data, made, size, part):
     made.add("wiki-part", "wiki-part.xml.bz2", len(content))
 
 
-def tmx(text, made, size, part):
+def tmx(text, made, size):
     head = (
         '<?xml version="1.0" encoding="UTF-8" ?>\n<tmx version="1.4">\n'
         '<header creationtool="prepare" creationtoolversion="1" segtype="sentence"\n'
         '        o-tmf="x" adminlang="en" srclang="de" datatype="PlainText" />\n<body>\n'
     )
     tail = "</body>\n</tmx>\n"
-    for name, size in [("tmx", size), ("tmx-part", part)]:
-        total = 0
-        with (made.out / f"{name}.tmx").open("wb", buffering=1 << 20) as f:
-            total += f.write(head.encode())
-            for n, (de, en) in enumerate(text.bitext(5)):
-                if total >= size:
-                    break
-                total += f.write(
-                    f'<tu tuid="{n}">\n<tuv xml:lang="de"><seg>{escape(de)}</seg></tuv>\n'
-                    f'<tuv xml:lang="en"><seg>{escape(en)}</seg></tuv>\n</tu>\n'.encode()
-                )
-            total += f.write(tail.encode())
-        made.add(name, f"{name}.tmx", total)
+    total = 0
+    with (made.out / "tmx.tmx").open("wb", buffering=1 << 20) as f:
+        total += f.write(head.encode())
+        for n, (de, en) in enumerate(text.bitext(5)):
+            if total >= size:
+                break
+            total += f.write(
+                f'<tu tuid="{n}">\n<tuv xml:lang="de"><seg>{escape(de)}</seg></tuv>\n'
+                f'<tuv xml:lang="en"><seg>{escape(en)}</seg></tuv>\n</tu>\n'.encode()
+            )
+        total += f.write(tail.encode())
+    made.add("tmx", "tmx.tmx", total)
 
 
 def put(archive, name, data):
@@ -389,62 +390,61 @@ def moses(text, made, size, zipped):
             made.add(name, "de-en.txt.zip", total)
 
 
-def opus_xml(text, made, size, part):
+def opus_xml(text, made, size):
     """Documents of 500 links and their alignment, in the zips that OPUS gives out and unpacked."""
-    for name, size in [("opus-xml", size), ("opus-xml-part", part)]:
-        out = made.out / name
-        (out / "de").mkdir(parents=True)
-        (out / "en").mkdir()
-        draw = random.Random(8)
-        bitext = text.bitext(8)
-        total, number, groups = 0, 0, []
-        zips = {
-            lang: zipfile.ZipFile(out / f"Bench_latest_raw_{lang}.zip", "w")
-            for lang in ["de", "en"]
-        }
-        while total < size:
-            sides, links, ids = {"de": [], "en": []}, [], {"de": 0, "en": 0}
-            for link in range(500):
-                # Most sentences have one of the other side, some two, a few none.
-                kind = draw.choices([(1, 1), (2, 1), (1, 2), (0, 1), (1, 0)], [90, 4, 4, 1, 1])[0]
-                both, numbers = next(bitext), []
-                for lang, line, n in zip(["de", "en"], both, kind):
-                    words = line.split(" ")
-                    cut = len(words) // 2 if n == 2 else 0
-                    texts = {0: [], 1: [line]}.get(n, [" ".join(words[:cut]), " ".join(words[cut:])])
-                    here = []
-                    for sentence in texts:
-                        ids[lang] += 1
-                        here.append(str(ids[lang]))
-                        sides[lang].append(f'<s id="{ids[lang]}">{escape(sentence)}</s>\n')
-                    numbers.append(" ".join(here))
-                links.append(f'<link id="SL{link}" xtargets="{numbers[0]};{numbers[1]}" />\n')
-            document = f"{number:05}.xml"
-            for lang, sentences in sides.items():
-                content = (
-                    '<?xml version="1.0" encoding="utf-8"?>\n'
-                    f"<document id={quoteattr(document)}>\n{''.join(sentences)}</document>\n"
-                ).encode()
-                total += len(content)
-                put(zips[lang], f"Bench/raw/{lang}/{document}", content)
-                (out / lang / f"{document}.gz").write_bytes(member(content))
-            groups.append(
-                f'<linkGrp targType="s" fromDoc="de/{document}.gz" toDoc="en/{document}.gz">\n'
-                + "".join(links)
-                + "</linkGrp>\n"
-            )
-            number += 1
-        for archive in zips.values():
-            archive.close()
-        content = (
-            '<?xml version="1.0" encoding="utf-8"?>\n'
-            '<!DOCTYPE cesAlign PUBLIC "-//CES//DTD XML cesAlign//EN" "">\n'
-            '<cesAlign version="1.0">\n' + "".join(groups) + "</cesAlign>\n"
-        ).encode()
-        total += len(content)
-        (out / "de-en.xml.gz").write_bytes(member(content))
-        files = ["de-en.xml.gz"] + [f"{a}/{n:05}.xml.gz" for a in ("de", "en") for n in range(number)]
-        made.add(name, [f"{name}/{f}" for f in files], total)
+    out = made.out / "opus-xml"
+    (out / "de").mkdir(parents=True)
+    (out / "en").mkdir()
+    draw = random.Random(8)
+    bitext = text.bitext(8)
+    total, number, groups = 0, 0, []
+    zips = {
+        lang: zipfile.ZipFile(out / f"Bench_latest_raw_{lang}.zip", "w")
+        for lang in ["de", "en"]
+    }
+    while total < size:
+        sides, links, ids = {"de": [], "en": []}, [], {"de": 0, "en": 0}
+        for link in range(500):
+            # Most sentences have one of the other side, some two, a few none.
+            kind = draw.choices([(1, 1), (2, 1), (1, 2), (0, 1), (1, 0)], [90, 4, 4, 1, 1])[0]
+            both, numbers = next(bitext), []
+            for lang, line, n in zip(["de", "en"], both, kind):
+                words = line.split(" ")
+                cut = len(words) // 2 if n == 2 else 0
+                texts = {0: [], 1: [line]}.get(n, [" ".join(words[:cut]), " ".join(words[cut:])])
+                here = []
+                for sentence in texts:
+                    ids[lang] += 1
+                    here.append(str(ids[lang]))
+                    sides[lang].append(f'<s id="{ids[lang]}">{escape(sentence)}</s>\n')
+                numbers.append(" ".join(here))
+            links.append(f'<link id="SL{link}" xtargets="{numbers[0]};{numbers[1]}" />\n')
+        document = f"{number:05}.xml"
+        for lang, sentences in sides.items():
+            content = (
+                '<?xml version="1.0" encoding="utf-8"?>\n'
+                f"<document id={quoteattr(document)}>\n{''.join(sentences)}</document>\n"
+            ).encode()
+            total += len(content)
+            put(zips[lang], f"Bench/raw/{lang}/{document}", content)
+            (out / lang / f"{document}.gz").write_bytes(member(content))
+        groups.append(
+            f'<linkGrp targType="s" fromDoc="de/{document}.gz" toDoc="en/{document}.gz">\n'
+            + "".join(links)
+            + "</linkGrp>\n"
+        )
+        number += 1
+    for archive in zips.values():
+        archive.close()
+    content = (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<!DOCTYPE cesAlign PUBLIC "-//CES//DTD XML cesAlign//EN" "">\n'
+        '<cesAlign version="1.0">\n' + "".join(groups) + "</cesAlign>\n"
+    ).encode()
+    total += len(content)
+    (out / "de-en.xml.gz").write_bytes(member(content))
+    files = ["de-en.xml.gz"] + [f"{a}/{n:05}.xml.gz" for a in ("de", "en") for n in range(number)]
+    made.add("opus-xml", [f"opus-xml/{f}" for f in files], total)
 
 
 def main():
@@ -470,9 +470,9 @@ def main():
     of = lambda mb: int(mb * MB * scale)
     jsonl(text, made, of(1000))
     wet(text, made, of(300))
-    tmx(text, made, of(100), of(25))
+    tmx(text, made, of(100))
     moses(text, made, of(200), of(100))
-    opus_xml(text, made, of(100), of(25))
+    opus_xml(text, made, of(100))
     html(args.data, made, of(150), of(15))
     wiki(args.data, made, of(100), of(10))
     listing.write_text(json.dumps({"note": note, "inputs": made.inputs}, indent=1) + "\n")
