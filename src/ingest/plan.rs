@@ -3,12 +3,9 @@
 //! Decodes nothing.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use rayon::prelude::*;
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::id;
@@ -83,8 +80,8 @@ impl Plan {
             .into_par_iter()
             .map(|unit| {
                 let (mut bytes, mut hashes) = (0, Vec::new());
-                for path in &unit.paths {
-                    let (n, hash) = hash(path)?;
+                for location in &unit.locations {
+                    let (n, hash) = location.hash()?;
                     bytes += n;
                     hashes.push(hash);
                 }
@@ -181,25 +178,5 @@ impl Plan {
             text.push_str(&format!("\n{}\t{}\t{}", file.label(), file.unit.key(), file.hash));
         }
         id::hex128(id::hash128(text.as_bytes()))
-    }
-}
-
-/// The size and the xxh3-128 of a file.
-fn hash(path: &Path) -> Result<(u64, String)> {
-    let io = |e| Error::io(path, e);
-    let mut file = File::open(path).map_err(io)?;
-    let mut hash = Xxh3::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((bytes, id::hex128(hash.digest128()))),
-            Ok(n) => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(io(e)),
-        }
     }
 }

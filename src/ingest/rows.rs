@@ -1,83 +1,52 @@
-//! From rows to the columns of a table's schema, batch by batch into a part.
+//! From the files of a part to the part: its rows, and those that cannot be read.
 //!
-//! The schema file says which columns there are; here stands only what each is filled with.
+//! What the columns hold is the business of `columns`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{
-    ArrayRef, Float32Builder, ListBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder,
-};
-use arrow::datatypes::{DataType, SchemaRef};
-
-use super::REJECTED;
+use super::columns::Columns;
 use super::plan::PlannedFile;
+use super::{Limit, REJECTED};
 use crate::error::{Error, Result};
 use crate::source::{Into, Row, Sink};
 use crate::store::manifest::Part;
 use crate::store::part::PartWriter;
 use crate::store::reject::Rejects;
-use crate::{id, schema};
-
-/// A batch is handed on at this many rows, or at this many bytes of text.
-const ROWS: usize = 4096;
-const BYTES: usize = 16 << 20;
 
 /// A part being filled.
 pub struct Writer<'a> {
-    schema: SchemaRef,
+    columns: Columns,
     writer: PartWriter,
     rejects: Rejects,
-    columns: Vec<Column>,
-    batched: usize,
-    bytes: usize,
     rows: u64,
     skipped: BTreeMap<&'static str, u64>,
+    limit: &'a Limit,
     tick: &'a dyn Fn(u64),
     /// Bytes of the files that are finished.
     done: u64,
 }
 
-enum Column {
-    U64(UInt64Builder),
-    U32(UInt32Builder),
-    F32(Float32Builder),
-    Text(StringBuilder),
-    List(ListBuilder<StringBuilder>),
-}
-
 impl<'a> Writer<'a> {
-    /// For the part with a key; `tick` is told the bytes read of its files.
-    pub fn create(out: &Path, key: &str, into: Into, tick: &'a dyn Fn(u64)) -> Result<Self> {
-        let table = schema::table(into.table())
-            .ok_or_else(|| Error::internal(format!("no schema `{}`", into.table())))?;
-        let schema = table.arrow();
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|f| match f.data_type() {
-                DataType::UInt64 => Ok(Column::U64(UInt64Builder::new())),
-                DataType::UInt32 => Ok(Column::U32(UInt32Builder::new())),
-                DataType::Float32 => Ok(Column::F32(Float32Builder::new())),
-                DataType::Utf8 => Ok(Column::Text(StringBuilder::new())),
-                DataType::List(item) => Ok(Column::List(
-                    ListBuilder::new(StringBuilder::new()).with_field(item.clone()),
-                )),
-                other => Err(Error::internal(format!("column `{}` is {other}", f.name()))),
-            })
-            .collect::<Result<_>>()?;
+    /// For the part with a key; `limit` counts what cannot be read, `tick` is told the bytes read
+    /// of its files.
+    pub fn create(
+        out: &Path,
+        key: &str,
+        into: Into,
+        limit: &'a Limit,
+        tick: &'a dyn Fn(u64),
+    ) -> Result<Self> {
+        let columns = Columns::new(into)?;
         Ok(Self {
-            writer: PartWriter::create(out, "", key, &schema)?,
+            writer: PartWriter::create(out, "", key, columns.schema())?,
             rejects: Rejects::new(out, key)?,
-            schema,
             columns,
-            batched: 0,
-            bytes: 0,
             rows: 0,
             skipped: BTreeMap::new(),
+            limit,
             tick,
             done: 0,
         })
@@ -87,7 +56,10 @@ impl<'a> Writer<'a> {
     pub fn read(&mut self, file: &PlannedFile) -> Result<Option<String>> {
         let read = AtomicU64::new(0);
         let mut rows = FileRows { writer: self, file, read: &read, number: 0, refused: None };
-        file.unit.format.read(&file.unit, &read, &mut rows)?;
+        match &file.unit.fault {
+            Some(fault) => rows.refuse(fault)?,
+            None => file.unit.format.read(&file.unit, &read, &mut rows)?,
+        }
         let refused = rows.refused;
         self.done += file.bytes;
         (self.tick)(self.done);
@@ -114,24 +86,10 @@ impl<'a> Writer<'a> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.batched == 0 {
-            return Ok(());
+        match self.columns.take()? {
+            Some(batch) => self.writer.write(&batch),
+            None => Ok(()),
         }
-        (self.batched, self.bytes) = (0, 0);
-        let columns: Vec<ArrayRef> = self
-            .columns
-            .iter_mut()
-            .map(|column| -> ArrayRef {
-                match column {
-                    Column::U64(b) => Arc::new(b.finish()),
-                    Column::U32(b) => Arc::new(b.finish()),
-                    Column::F32(b) => Arc::new(b.finish()),
-                    Column::Text(b) => Arc::new(b.finish()),
-                    Column::List(b) => Arc::new(b.finish()),
-                }
-            })
-            .collect();
-        self.writer.write(&RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 }
 
@@ -159,42 +117,10 @@ impl FileRows<'_, '_, '_> {
 impl Sink for FileRows<'_, '_, '_> {
     fn row(&mut self, offset: u64, row: Row) -> Result<()> {
         let number = self.next()?;
-        let (file, writer) = (self.file, &mut *self.writer);
-        let meta = (!row.meta.is_empty())
-            .then(|| serde_json::to_string(&row.meta))
-            .transpose()
-            .map_err(|e| Error::internal(e.to_string()))?;
-        for (column, field) in writer.columns.iter_mut().zip(writer.schema.fields()) {
-            match (column, field.name().as_str()) {
-                (Column::U64(b), "doc_id") => b.append_value(id::doc_id(file.file_id, number)),
-                (Column::U64(b), "group_id") => b.append_option(row.group),
-                (Column::U64(b), "source_offset") => b.append_value(offset),
-                (Column::U32(b), "source_row") => b.append_value(number),
-                (Column::F32(b), "score") => b.append_option(row.score),
-                (Column::Text(b), "text" | "src") => b.append_value(&row.text),
-                (Column::Text(b), "text_pair" | "tgt") => b.append_option(row.second.as_deref()),
-                (Column::Text(b), "lang" | "src_lang") => b.append_option(row.lang.as_deref()),
-                (Column::Text(b), "tgt_lang") => b.append_option(row.second_lang.as_deref()),
-                (Column::Text(b), "source") => b.append_value(&file.unit.spec.name),
-                (Column::Text(b), "source_id") => b.append_option(row.id.as_deref()),
-                (Column::Text(b), "source_path") => b.append_value(file.unit.source_path()),
-                (Column::Text(b), "url") => b.append_option(row.url.as_deref()),
-                (Column::Text(b), "label") => b.append_option(row.label.as_deref()),
-                (Column::Text(b), "split") => b.append_option(row.split.as_deref()),
-                (Column::Text(b), "meta") => b.append_option(meta.as_deref()),
-                (Column::List(b), "tokens") => list(b, row.tokens.as_deref()),
-                (Column::List(b), "tags") => list(b, row.tags.as_deref()),
-                (_, other) => {
-                    return Err(Error::internal(format!("nothing fills column `{other}`")));
-                }
-            }
-        }
+        let writer = &mut *self.writer;
+        let full = writer.columns.push(self.file, number, offset, row)?;
         writer.rows += 1;
-        writer.batched += 1;
-        writer.bytes += row.text.len()
-            + row.second.map_or(0, |text| text.len())
-            + meta.map_or(0, |text| text.len());
-        if writer.batched >= ROWS || writer.bytes >= BYTES {
+        if full {
             writer.flush()?;
             (writer.tick)(writer.done + self.read.load(Relaxed));
         }
@@ -204,6 +130,7 @@ impl Sink for FileRows<'_, '_, '_> {
     fn reject(&mut self, offset: u64, reason: &str, raw: &[u8]) -> Result<()> {
         let number = self.next()?;
         let path = self.file.unit.source_path();
+        self.writer.limit.count(path, number, reason)?;
         self.writer.rejects.push(path, offset, number, reason, raw)
     }
 
@@ -214,17 +141,5 @@ impl Sink for FileRows<'_, '_, '_> {
     fn refuse(&mut self, reason: &str) -> Result<()> {
         self.refused = Some(reason.into());
         self.reject(0, reason, b"")
-    }
-}
-
-fn list(builder: &mut ListBuilder<StringBuilder>, items: Option<&[String]>) {
-    match items {
-        Some(items) => {
-            for item in items {
-                builder.values().append_value(item);
-            }
-            builder.append(true);
-        }
-        None => builder.append(false),
     }
 }

@@ -31,6 +31,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Continue training runs that were interrupted.
     pub resume: bool,
+    /// Rows of sources that may be unreadable, as in [`crate::ingest::Options`].
+    pub max_errors: Option<u64>,
 }
 
 /// What became of a node.

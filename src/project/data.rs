@@ -65,10 +65,18 @@ impl Builder<'_> {
             let part = PartWriter::create(&dir, "", &manifest.key, &schema.arrow())?.finish()?;
             Manifest { parts: vec![part], ..Manifest::default() }
         } else {
-            let options = ingest::Options { threads: self.threads(), ..ingest::Options::default() };
+            let options = ingest::Options {
+                threads: self.threads(),
+                max_errors: self.options.max_errors,
+                ..ingest::Options::default()
+            };
             let progress =
                 |done: u64, total: u64| self.observer.progress(done, Some(total), "bytes");
-            ingest::ingest(&specs, &self.project.dir, &dir, &options, &progress)?.manifest
+            let done = ingest::ingest(&specs, &self.project.dir, &dir, &options, &progress)?;
+            for refused in &done.refused {
+                self.observer.note(&format!("{}: {}; no row of it", refused.path, refused.reason));
+            }
+            done.manifest
         };
         // The same content under the node's own key, which also counts hexapla's version.
         let Manifest { node, version, key, inputs, seed, .. } = manifest;

@@ -7,6 +7,7 @@ pub mod config;
 pub mod evaluate;
 pub mod init;
 pub mod node;
+pub mod show;
 
 mod data;
 mod key;

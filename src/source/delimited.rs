@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use super::input::{Line, Lines, MAX_RECORD, UTF16, decode, too_long};
+use super::input::{Line, Lines, MAX_RECORD, decode, too_long};
 use super::spec::Column;
 use super::{Into, Sink, Source, Unit};
 use crate::error::Result;
@@ -49,10 +49,7 @@ impl Source for Delimited {
     }
 
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
-        let mut input = unit.open(read)?;
-        if input.is_utf16() {
-            return sink.refuse(UTF16);
-        }
+        let input = unit.open(read)?;
         let delimiter = match unit.spec.delimiter {
             Some(delimiter) => delimiter as u8,
             None if self.quoted => b',',
@@ -89,7 +86,7 @@ impl Source for Delimited {
             }
             rows.row(offset, object(header, fields), &raw, sink)?;
         }
-        Ok(())
+        shape.map_or(Ok(()), |(_, rows)| rows.finish())
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an object of named values to a row: columns, defaults, languages, everything else.
 //!
-//! Shared by all formats whose rows have named fields. Knows no bytes.
+//! Shared by all formats whose rows have named fields. Knows no bytes; tables with a column a
+//! language are `wide`'s.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 use super::row::{Row, Sink};
 use super::spec::{Column, Into};
 use super::unit::Unit;
+use super::wide::Wide;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::identify::tag;
@@ -20,6 +22,12 @@ pub struct Fields<'a> {
     /// The column that a row lacked and the columns it had instead, while no row was complete.
     lacking: Option<(String, String)>,
     complete: bool,
+    /// The columns that were asked for and that no row had so far.
+    unseen: Vec<String>,
+    /// The names in the first row.
+    first: Option<Vec<String>>,
+    /// The columns of the languages, where each has one.
+    wide: Option<Wide>,
 }
 
 /// Why an object is no row.
@@ -44,7 +52,10 @@ impl<'a> Fields<'a> {
             };
             columns.insert(field.as_str(), name);
         }
-        let fields = Self { unit, columns, lacking: None, complete: false };
+        let unseen = columns.values().cloned().collect();
+        let (lacking, complete, first) = (None, false, None);
+        let wide = header.map_or(Ok(None), |header| Wide::find(unit, header))?;
+        let fields = Self { unit, columns, lacking, complete, unseen, first, wide };
         if let Some(header) = header {
             let has = |name: &str| {
                 let top = name.split('.').next().unwrap_or(name);
@@ -52,6 +63,9 @@ impl<'a> Fields<'a> {
             };
             if let Some(name) = fields.columns.values().find(|name| !has(name)) {
                 return Err(missing(unit, name, header));
+            }
+            if fields.wide.is_some() {
+                return Ok(fields);
             }
             let alone = |field: &&&str| **field == "text" && has(fields.column("tokens"));
             let required = fields.required();
@@ -72,6 +86,21 @@ impl<'a> Fields<'a> {
         raw: &[u8],
         sink: &mut dyn Sink,
     ) -> Result<()> {
+        if self.first.is_none() {
+            self.first = Some(object.keys().cloned().collect());
+        }
+        if self.wide.is_none() && !self.complete {
+            self.wide = Wide::find(self.unit, &reachable(&object))?;
+        }
+        if !self.unseen.is_empty() {
+            self.unseen.retain(|column| get(&object, column).is_none());
+        }
+        if let Some(wide) = &self.wide {
+            return wide.row(self.unit, offset, object, raw, sink);
+        }
+        if object.values().any(contains_nul) {
+            return sink.reject(offset, "contains a NUL byte", raw);
+        }
         let names = if self.complete || self.lacking.is_some() {
             String::new()
         } else {
@@ -91,14 +120,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// At the end of a file: an error when a column was missing from every row of it.
+    /// At the end of a file: an error when a column was missing from every row of it, be it one
+    /// that a row can do without, if it was asked for.
     pub fn finish(self) -> Result<()> {
-        match self.lacking {
-            Some((column, names)) if !self.complete => {
+        let lacking = self.lacking.filter(|_| !self.complete && self.wide.is_none());
+        let lacking = lacking.or_else(|| {
+            let names = self.first?.join(", ");
+            self.unseen.into_iter().next().map(|column| (column, names))
+        });
+        match lacking {
+            Some((column, names)) => {
                 let message = format!("column `{column}` is missing; there are: {names}");
                 Err(hinted(self.unit, Error::usage(message)))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -235,7 +270,7 @@ impl<'a> Fields<'a> {
         let asked = self.columns.contains_key(field);
         if asked || unit.is_none() {
             match self.scalar(object, field, None)? {
-                Some(code) if !code.is_empty() => {
+                Some(code) if !undetermined(&code) => {
                     return match tag::find(&code) {
                         Some(tag) => Ok(Some(tag.to_string())),
                         None => Err(format!("unknown language code `{code}`")),
@@ -304,7 +339,8 @@ fn get<'v>(object: &'v Map<String, Value>, column: &str) -> Option<&'v Value> {
     get(object.get(top)?.as_object()?, rest)
 }
 
-fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
+/// Takes a value out of an object by its key, else by a path with dots.
+pub fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
     if let Some(value) = object.shift_remove(column) {
         return Some(value);
     }
@@ -312,7 +348,35 @@ fn take(object: &mut Map<String, Value>, column: &str) -> Option<Value> {
     take(object.get_mut(top)?.as_object_mut()?, rest)
 }
 
-fn as_text(value: &Value) -> Option<String> {
+/// The names of an object and of its object `translation`, with a dot between.
+fn reachable(object: &Map<String, Value>) -> Vec<String> {
+    let mut names: Vec<String> = object.keys().cloned().collect();
+    if let Some(inner) = object.get("translation").and_then(Value::as_object) {
+        names.extend(inner.keys().map(|name| format!("translation.{name}")));
+    }
+    names
+}
+
+/// Whether a value says that the language is not known, not one or none, as ISO 639-2 has codes
+/// for, or as people write it.
+fn undetermined(code: &str) -> bool {
+    let code = code.trim().to_ascii_lowercase();
+    let code = code.split(['_', '-']).next().unwrap_or_default();
+    matches!(code, "" | "und" | "mul" | "mis" | "zxx" | "null" | "none" | "unknown")
+}
+
+/// Whether a text in it has a NUL, which no text has; a parser limits how deep it goes.
+pub fn contains_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(contains_nul),
+        Value::Object(object) => object.iter().any(|(k, v)| k.contains('\0') || contains_nul(v)),
+        _ => false,
+    }
+}
+
+/// A string, number or truth value as text.
+pub fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
@@ -321,7 +385,7 @@ fn as_text(value: &Value) -> Option<String> {
 }
 
 /// What is left of an object, with the entries of `metadata` beside it.
-fn flatten(mut object: Map<String, Value>) -> Map<String, Value> {
+pub fn flatten(mut object: Map<String, Value>) -> Map<String, Value> {
     match object.shift_remove("metadata") {
         Some(Value::Object(inner)) => {
             for (key, value) in inner {

@@ -1,109 +1,95 @@
-//! A file as decompressed bytes, and those as lines of bounded length.
+//! A file as decompressed text in UTF-8, and that as lines of bounded length.
 //!
-//! Compression is told by the first bytes, never by the name. Damage inside a compressed file is
-//! not an error but an end: what was decoded before it counts. Decodes no text.
+//! Damage inside a compressed file is not an error but an end: what was decoded before it counts.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use encoding_rs::Encoding;
+
+use super::charset::{self, Charsets, LOOK, Transcoded, UNDECODABLE};
+use super::decompress;
+use super::location::{Bytes, Location};
 use super::row::Sink;
 use crate::error::{Error, Result};
 
 /// The longest line or document that is read, in bytes; a longer one is rejected.
 pub const MAX_RECORD: usize = 32 << 20;
 
-/// A decompressing reader of one file.
+/// A reader of one file: decompressed, and of a text file decoded.
 pub struct Input<'a> {
     path: &'a Path,
-    reader: Box<dyn BufRead + 'a>,
+    reader: Bytes,
+    /// The outermost compression, for messages.
     compression: Option<&'static str>,
+    charset: Option<&'static Encoding>,
     offset: u64,
-}
-
-/// A file reader that adds what it read to a common counter.
-struct Counted<'a> {
-    file: File,
+    /// Bytes read from disk, and how many of them `read` knows of.
+    counted: Arc<AtomicU64>,
+    told: u64,
     read: &'a AtomicU64,
 }
 
-impl Read for Counted<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buf)?;
-        self.read.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
-const BUFFER: usize = 128 << 10;
-
-/// The first bytes of a file, at most `n`.
-pub fn head(path: &Path, n: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(n);
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    file.take(n as u64).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    Ok(bytes)
-}
-
-/// The name of the compression that a file begins with, if any, be it one that is read or not.
-pub fn compression(head: &[u8]) -> Option<&'static str> {
-    const SKIPPABLE: std::ops::RangeInclusive<u8> = 0x50..=0x5f;
-    match head {
-        [0x1f, 0x8b, ..] => Some("gzip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-        [kind, 0x2a, 0x4d, 0x18, ..] if SKIPPABLE.contains(kind) => Some("zstd"),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some("bzip2"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
-        [b'P', b'K', 3, 4, ..] => Some("zip"),
-        _ => None,
-    }
-}
-
 impl<'a> Input<'a> {
-    /// Opens a file; `read` counts its bytes as they lie on disk. A byte-order mark of UTF-8 is
-    /// passed over. Errors when the file cannot be opened or its compression is not read.
-    pub fn open(path: &'a Path, read: &'a AtomicU64) -> Result<Self> {
-        let io = |e: io::Error| Error::io(path, e);
-        let file = File::open(path).map_err(io)?;
-        let mut raw = BufReader::with_capacity(BUFFER, Counted { file, read });
-        let compression = compression(raw.fill_buf().map_err(io)?);
-        let reader: Box<dyn BufRead + 'a> = match compression {
-            None => Box::new(raw),
-            Some("gzip") => {
-                let decoder = flate2::bufread::MultiGzDecoder::new(raw);
-                Box::new(BufReader::with_capacity(BUFFER, decoder))
-            }
-            Some("zstd") => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(io)?;
-                // Corpora are packed with `--long`; memory is taken only when a frame asks.
-                decoder.window_log_max(31).map_err(io)?;
-                Box::new(BufReader::with_capacity(BUFFER, decoder))
-            }
-            Some(other) => {
-                return Err(Error::input(
-                    path,
-                    format!("compressed with {other}, which is not read"),
-                )
-                .hint_with("unpack it, or repack it with gzip or zstd"));
-            }
-        };
-        let mut input = Self { path, reader, compression, offset: 0 };
-        if matches!(input.peek(), Ok([0xef, 0xbb, 0xbf, ..])) {
-            input.reader.consume(3);
-            input.offset = 3;
+    /// Opens a file. `read` counts its bytes as they lie on disk. Text is decoded from the
+    /// encoding that is `asked` for, else from the one that its first bytes tell; a byte-order
+    /// mark is passed over. Errors when the file cannot be opened.
+    pub fn open(
+        location: &'a Location,
+        charsets: Charsets,
+        asked: Option<&'static Encoding>,
+        read: &'a AtomicU64,
+    ) -> Result<Self> {
+        let counted = Arc::new(AtomicU64::new(0));
+        let raw = location.open(counted.clone())?;
+        let io = |e: io::Error| Error::io(location.path(), e);
+        let (mut bytes, compression) = decompress::open(raw, &counted).map_err(io)?;
+        let (mut head, mut failed) = (Vec::with_capacity(LOOK), None);
+        match (&mut bytes).take(LOOK as u64).read_to_end(&mut head) {
+            Err(e) if e.raw_os_error().is_some() => return Err(io(e)),
+            Err(e) => failed = Some(e),
+            Ok(_) => {}
         }
-        Ok(input)
+        let whole = head.len() < LOOK;
+        let (found, mark) = charset::detect(&head, whole, charsets);
+        let charset = match asked {
+            Some(asked) if charsets != Charsets::Binary => {
+                (asked != encoding_rs::UTF_8).then_some(asked)
+            }
+            _ => found,
+        };
+        let mut head = Cursor::new(head);
+        head.set_position(mark as u64);
+        let bytes: Bytes = match failed {
+            // Where it broke is reached again only after what came before.
+            Some(e) => Box::new(io::BufReader::new(head.chain(Broken(Some(e))))),
+            None => Box::new(head.chain(bytes)),
+        };
+        let reader = match charset {
+            Some(charset) => Box::new(Transcoded::new(bytes, charset)),
+            None => bytes,
+        };
+        let path = location.path();
+        let offset = if charset.is_none() { mark as u64 } else { 0 };
+        Ok(Self { path, reader, compression, charset, offset, counted, told: 0, read })
     }
 
-    /// The next bytes without moving on; empty at the end, or at damage.
+    /// The encoding that the text was decoded from, unless it is UTF-8.
+    pub fn charset(&self) -> Option<&'static Encoding> {
+        self.charset
+    }
+
+    /// Where the next byte lies in the decompressed content, or of text in another encoding, in
+    /// the decoded content.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next bytes without moving on; empty at the end.
     pub fn peek(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf()
-    }
-
-    /// Whether it begins like UTF-16, which would be rejected line by line.
-    pub fn is_utf16(&mut self) -> bool {
-        matches!(self.peek(), Ok([0xff, 0xfe, ..] | [0xfe, 0xff, ..]))
+        self.fill_buf()
     }
 
     /// The lines of the file.
@@ -118,25 +104,22 @@ impl<'a> Input<'a> {
         mut f: impl FnMut(u64, &[u8]) -> Result<()>,
     ) -> Result<Option<(u64, String)>> {
         loop {
-            let n = match self.reader.fill_buf() {
+            let offset = self.offset;
+            let n = match self.fill_buf() {
                 Ok([]) => return Ok(None),
                 Ok(piece) => {
-                    f(self.offset, piece)?;
+                    f(offset, piece)?;
                     piece.len()
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => {
-                    let offset = self.offset;
-                    return self.damage(e).map(|reason| Some((offset, reason)));
-                }
+                Err(e) => return self.damage(e).map(|reason| Some((offset, reason))),
             };
-            self.reader.consume(n);
-            self.offset += n as u64;
+            self.consume(n);
         }
     }
 
     /// Tells damage in the compressed bytes, with its reason, from a refusal of the system.
-    fn damage(&self, error: io::Error) -> Result<String> {
+    pub fn damage(&self, error: io::Error) -> Result<String> {
         match self.compression {
             Some(name) if error.raw_os_error().is_none() => {
                 let what = match error.kind() {
@@ -147,6 +130,41 @@ impl<'a> Input<'a> {
             }
             _ => Err(Error::io(self.path, error)),
         }
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let n = bytes.len().min(buf.len());
+        buf[..n].copy_from_slice(&bytes[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for Input<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let counted = self.counted.load(Relaxed);
+        if counted > self.told {
+            self.read.fetch_add(counted - self.told, Relaxed);
+            self.told = counted;
+        }
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.reader.consume(n);
+        self.offset += n as u64;
+    }
+}
+
+/// A reader that fails once more where another one failed, then ends.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
@@ -174,7 +192,13 @@ pub fn decode(bytes: &[u8]) -> Result<&str, String> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err("contains a NUL byte".into()),
         Ok(text) => Ok(text),
-        Err(e) => Err(format!("invalid UTF-8 at byte {}", e.valid_up_to())),
+        Err(e) => {
+            let at = e.valid_up_to();
+            match bytes[at..].starts_with(UNDECODABLE) {
+                true => Err(format!("byte {at} means nothing in the file's encoding")),
+                false => Err(format!("invalid UTF-8 at byte {at}")),
+            }
+        }
     }
 }
 
@@ -185,13 +209,10 @@ pub fn too_long() -> String {
 
 /// Hands each line of a text file that can be decoded to `f`, with its offset; rejects the others.
 pub fn each_line(
-    mut input: Input<'_>,
+    input: Input<'_>,
     sink: &mut dyn Sink,
     mut f: impl FnMut(u64, &str, &mut dyn Sink) -> Result<()>,
 ) -> Result<()> {
-    if input.is_utf16() {
-        return sink.refuse(UTF16);
-    }
     let mut lines = input.lines();
     let mut handle = |offset, line: Line<'_>| match line {
         Line::Whole(bytes) => match decode(bytes) {
@@ -204,9 +225,6 @@ pub fn each_line(
     while lines.next(&mut handle)?.is_some() {}
     Ok(())
 }
-
-/// Why a file in UTF-16 is refused.
-pub const UTF16: &str = "the file is UTF-16; expected UTF-8";
 
 /// What stopped a read.
 enum Stop {
@@ -262,12 +280,11 @@ impl Lines<'_> {
         let mut long = false;
         loop {
             let kept = self.line.len();
-            let mut reader = (&mut self.input.reader).take(limit);
+            let mut reader = (&mut self.input).take(limit);
             let result = match end {
                 Some(end) => reader.read_until(end, &mut self.line),
                 None => reader.read_to_end(&mut self.line),
             };
-            self.input.offset += (self.line.len() - kept) as u64;
             if let Err(e) = result {
                 self.ended = true;
                 return self.input.damage(e).map(Stop::Damaged);
@@ -298,10 +315,8 @@ impl Lines<'_> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io::Write;
-    use std::path::PathBuf;
-
     use super::*;
+    use std::io::Write;
 
     /// Gzip of some bytes.
     pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -311,17 +326,17 @@ pub(crate) mod tests {
     }
 
     /// A file in a folder that vanishes with it.
-    pub fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    pub fn file(bytes: &[u8]) -> (tempfile::TempDir, Location) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         std::fs::write(&path, bytes).unwrap();
-        (dir, path)
+        (dir, Location::File(path))
     }
 
     fn lines(bytes: &[u8]) -> Vec<(u64, String)> {
-        let (_dir, path) = file(bytes);
+        let (_dir, location) = file(bytes);
         let read = AtomicU64::new(0);
-        let mut lines = Input::open(&path, &read).unwrap().lines();
+        let mut lines = Input::open(&location, Charsets::Any, None, &read).unwrap().lines();
         let mut out = Vec::new();
         let mut show = |offset, line: Line<'_>| {
             let text = match line {
@@ -384,10 +399,30 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_compressions_are_named() {
-        let (_dir, path) = file(b"BZh91AY&SY");
-        let read = AtomicU64::new(0);
-        let error = Input::open(&path, &read).err().unwrap();
-        assert!(error.to_string().ends_with("compressed with bzip2, which is not read"));
+    fn every_compression_is_read_and_its_damage_told() {
+        let text: String = (0..3000).map(|i| format!("línea {}\n", i * 7919 % 1000)).collect();
+        let packed: [(&str, Vec<u8>); 4] = [
+            ("gzip", gzip(text.as_bytes())),
+            ("zstd", zstd::encode_all(text.as_bytes(), 3).unwrap()),
+            ("bzip2", {
+                let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+                out.write_all(text.as_bytes()).unwrap();
+                out.finish().unwrap()
+            }),
+            ("xz", {
+                let mut out = liblzma::write::XzEncoder::new(Vec::new(), 1);
+                out.write_all(text.as_bytes()).unwrap();
+                out.finish().unwrap()
+            }),
+        ];
+        for (name, bytes) in packed {
+            assert_eq!(lines(&bytes).len(), 3000, "{name}");
+            assert_eq!(lines(&gzip(&bytes)).len(), 3000, "{name} in gzip");
+            let twice = [bytes.clone(), bytes.clone()].concat();
+            assert_eq!(lines(&twice).len(), 6000, "{name} twice");
+            let cut = lines(&bytes[..bytes.len() - 9]);
+            let last = &cut.last().unwrap().1;
+            assert!(last.starts_with(&format!("{name} file is truncated")), "{name}: {last}");
+        }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use serde_json::{Map, Value};
 
+use super::charset::Charsets;
 use super::fields::Fields;
-use super::input::{MAX_RECORD, UTF16, decode, each_line, too_long};
+use super::input::{MAX_RECORD, decode, each_line, too_long};
 use super::{Into, Sink, Source, Unit};
 use crate::error::Result;
 
@@ -40,6 +41,10 @@ impl Source for Json {
 
     fn tables(&self) -> &'static [Into] {
         &[Into::Documents, Into::Pairs, Into::Labelled]
+    }
+
+    fn charsets(&self) -> Charsets {
+        Charsets::Unicode
     }
 
     fn has_columns(&self) -> bool {
@@ -78,10 +83,7 @@ fn array(
     fields: &mut Fields<'_>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let mut input = unit.open(read)?;
-    if input.is_utf16() {
-        return sink.refuse(UTF16);
-    }
+    let input = unit.open(read)?;
     let mut scan = Scan::default();
     let damage = input.each_piece(|offset, piece| scan.piece(offset, piece, fields, sink))?;
     match damage {
@@ -98,13 +100,20 @@ fn array(
 struct Scan {
     text: Vec<u8>,
     begin: u64,
+    /// How many brackets are open; only counted, so that no depth costs memory.
     depth: u64,
     string: bool,
     escaped: bool,
+    /// The last byte outside of strings that is no space.
+    last: u8,
     /// It is longer than what is read; only its beginning is kept.
     long: bool,
     /// What stands between objects is none; the next line may be.
     stray: bool,
+    /// The last object broke off: the next one begins a line.
+    lost: bool,
+    /// Nothing but space stands before on this line.
+    fresh: bool,
 }
 
 impl Scan {
@@ -115,55 +124,107 @@ impl Scan {
         fields: &mut Fields<'_>,
         sink: &mut dyn Sink,
     ) -> Result<()> {
-        for (i, byte) in piece.iter().enumerate() {
+        // What of the piece is not collected yet begins at `from`.
+        let (mut i, mut from) = (0, 0);
+        while let Some(byte) = piece.get(i).copied() {
             let at = offset + i as u64;
             if self.depth == 0 {
                 match byte {
-                    b'\n' => self.stray = false,
-                    b'{' if !self.stray => (self.depth, self.begin) = (1, at),
+                    b'\n' => (self.stray, self.fresh) = (false, true),
+                    b'{' if !self.stray && (!self.lost || self.fresh) => {
+                        from = i;
+                        self.open(at);
+                    }
                     b'[' | b']' | b',' | b' ' | b'\t' | b'\r' => {}
-                    _ if self.stray => {}
+                    _ if self.stray || self.lost => self.fresh = false,
                     _ => {
                         self.stray = true;
                         sink.reject(at, "not a JSON object", &piece[i..])?;
                     }
                 }
-                if self.depth == 0 {
-                    continue;
-                }
             } else if self.string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.string = false,
-                    _ => {}
+                let rest = &piece[i..];
+                if !std::mem::take(&mut self.escaped) {
+                    let Some(n) = memchr::memchr3(b'"', b'\\', b'\n', rest) else { break };
+                    i += n;
+                    match rest[n] {
+                        b'"' => (self.string, self.last) = (false, b'"'),
+                        b'\\' => self.escaped = true,
+                        _ => {
+                            // No string of JSON holds a line break: a quote is missing.
+                            self.keep(&piece[from..i]);
+                            self.broken("a string is not closed on its line", sink)?;
+                            (self.lost, self.fresh) = (true, true);
+                        }
+                    }
                 }
             } else {
                 match byte {
+                    b'{' if !matches!(self.last, b':' | b',' | b'[') => {
+                        self.keep(&piece[from..i]);
+                        self.broken("another begins before its end", sink)?;
+                        from = i;
+                        self.open(at);
+                    }
                     b'"' => self.string = true,
                     b'{' | b'[' => self.depth += 1,
                     b'}' | b']' => self.depth -= 1,
                     _ => {}
                 }
-            }
-            if !self.long {
-                self.text.push(*byte);
-                if self.text.len() > MAX_RECORD {
-                    self.long = true;
-                    self.text.truncate(8 << 10);
+                if !byte.is_ascii_whitespace() {
+                    self.last = byte;
+                }
+                if self.depth == 0 {
+                    self.keep(&piece[from..=i]);
+                    self.done(fields, sink)?;
                 }
             }
-            if self.depth == 0 {
-                let text = std::mem::take(&mut self.text);
-                match decode(&text) {
-                    _ if std::mem::take(&mut self.long) => {
-                        sink.reject(self.begin, &too_long(), &text)?;
-                    }
-                    Ok(text) => object(fields, self.begin, text, sink)?,
-                    Err(reason) => sink.reject(self.begin, &reason, &text)?,
-                }
+            i += 1;
+        }
+        if self.depth > 0 {
+            self.keep(&piece[from..]);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, at: u64) {
+        (self.depth, self.begin, self.last) = (1, at, b'{');
+        (self.lost, self.fresh) = (false, false);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if !self.long {
+            self.text.extend_from_slice(bytes);
+            if self.text.len() > MAX_RECORD {
+                self.long = true;
+                self.text.truncate(8 << 10);
+                self.text.shrink_to(1 << 20);
             }
         }
+    }
+
+    /// Rejects what was collected: it is no object up to its end.
+    fn broken(&mut self, reason: &str, sink: &mut dyn Sink) -> Result<()> {
+        (self.depth, self.string) = (0, false);
+        let reason = match std::mem::take(&mut self.long) {
+            true => too_long(),
+            false => format!("not a JSON object: {reason}"),
+        };
+        sink.reject(self.begin, &reason, &self.text)?;
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Hands on the object that was collected.
+    fn done(&mut self, fields: &mut Fields<'_>, sink: &mut dyn Sink) -> Result<()> {
+        match decode(&self.text) {
+            _ if std::mem::take(&mut self.long) => {
+                sink.reject(self.begin, &too_long(), &self.text)?;
+            }
+            Ok(text) => object(fields, self.begin, text, sink)?,
+            Err(reason) => sink.reject(self.begin, &reason, &self.text)?,
+        }
+        self.text.clear();
         Ok(())
     }
 }
@@ -236,6 +297,64 @@ mod tests {
         let (kept, _) = read(&JSON, &[file.as_bytes()], "");
         assert_eq!(kept.texts(), ["a}\"", "б"]);
         assert_eq!(kept.reasons(), ["the file ends inside an object"]);
+    }
+
+    #[test]
+    fn an_object_that_breaks_off_costs_itself() {
+        let file = "[{\"text\": \"a\"},\n{\"text\": \"bro\n{\"text\": \"b\"},\n\
+                    {\"text\": \"c\", \"n\": [1,\n {\"text\": \"d\",\n  \"x\": \"y\n  \"z\": {\"text\": 1}\n },\n\
+                    {\"text\": \"e\"\n{\"text\": \"f\"}]";
+        let (kept, result) = read(&JSON, &[file.as_bytes()], "");
+        result.unwrap();
+        assert_eq!(kept.texts(), ["a", "b", "f"]);
+        let unclosed = "not a JSON object: a string is not closed on its line";
+        let another = "not a JSON object: another begins before its end";
+        assert_eq!(kept.reasons(), [unclosed, unclosed, another]);
+    }
+
+    #[test]
+    fn depth_and_length_are_bounded() {
+        let mut file = b"[{\"text\":\"a\",\"x\":".to_vec();
+        file.extend(b"[".repeat(1 << 20));
+        file.extend(b"]".repeat(1 << 20));
+        file.extend(b"},\n{\"text\":\"b\",\"x\":");
+        file.extend(b"{\"a\":".repeat(1 << 20));
+        let (kept, _) = read(&JSON, &[&file], "");
+        assert!(kept.reasons()[0].contains("recursion limit"), "{:?}", kept.reasons());
+        assert_eq!(kept.reasons()[1..], ["the file ends inside an object"]);
+        let (kept, _) = read(&JSONL, &[&file[1..]], "");
+        assert_eq!(kept.rejected.len(), 2);
+    }
+
+    #[test]
+    fn a_nul_is_a_nul_however_it_is_written() {
+        let file = b"{\"text\":\"a\\u0000b\"}\n{\"text\":\"a\\\\u0000\"}\n\
+                     {\"text\":\"c\",\"m\":[{\"\\u0000\":1}]}\n";
+        let (kept, _) = read(&JSONL, &[file], "");
+        assert_eq!(kept.texts(), ["a\\u0000"]);
+        assert_eq!(kept.reasons(), ["contains a NUL byte"; 2]);
+    }
+
+    #[test]
+    fn a_column_that_was_asked_for_has_to_be_somewhere() {
+        let file = b"{\"text\":\"a\",\"n\":1}\n{\"text\":\"b\",\"key\":null}\n";
+        let (kept, result) = read(&JSONL, &[file], "columns = { id = 'key' }");
+        result.unwrap();
+        assert_eq!(kept.rows.len(), 2);
+        let (_, result) = read(&JSONL, &[file], "columns = { id = 'kee' }");
+        let error = result.unwrap_err().to_string();
+        assert!(error.ends_with("column `kee` is missing; there are: text, n"), "{error}");
+        let (_, result) = read(&JSONL, &[b""], "columns = { id = 'kee' }");
+        result.unwrap();
+    }
+
+    #[test]
+    fn a_language_that_is_not_known_is_none() {
+        let file = b"{\"text\":\"a\",\"lang\":\"und\"}\n{\"text\":\"b\",\"lang\":\"mul-Latn\"}\n\
+                     {\"text\":\"c\",\"lang\":\"\"}\n{\"text\":\"d\",\"lang\":\"Unknown\"}\n";
+        let (kept, _) = read(&JSONL, &[file], "");
+        assert_eq!(kept.texts(), ["a", "b", "c", "d"]);
+        assert!(kept.rows.iter().all(|(_, row)| row.lang.is_none()));
     }
 
     #[test]

@@ -3,23 +3,43 @@
 //! A format is a [`Source`] and one line in [`SOURCES`]; what it is handed is a [`Unit`] (a file,
 //! or the two files of a pair) whose languages are settled, and a [`Sink`]. Writes nothing.
 
+pub mod archive;
+pub mod charset;
+pub mod decompress;
+pub mod elements;
 pub mod fields;
 pub mod input;
+pub mod location;
+pub mod markup;
+pub mod parallel;
 pub mod pattern;
 pub mod row;
+pub mod sides;
 pub mod spec;
 pub mod unit;
+pub mod wide;
+pub mod xml;
 
+pub mod bzip2;
+pub mod conllu;
 pub mod delimited;
 pub mod json;
+pub mod mo;
 pub mod moses;
+pub mod opus_xml;
 pub mod parquet;
 pub mod po;
+pub mod squad;
+pub mod subtitles;
 pub mod text;
+pub mod tmx;
+pub mod wiki;
+pub mod xliff;
 
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+use charset::Charsets;
+use pattern::Found;
 pub use row::{Row, Sink};
 pub use spec::{Column, Into, SourceSpec};
 pub use unit::Unit;
@@ -37,7 +57,7 @@ pub trait Source: Sync {
     /// The endings of its files without the dot; an ending of a compression is taken off before.
     fn extensions(&self) -> &'static [&'static str];
 
-    /// The tables that it can fill.
+    /// The tables that it can fill, the one that it is made for first.
     fn tables(&self) -> &'static [Into];
 
     /// Counts up when the same file gives other rows than before, so that it is read again.
@@ -47,6 +67,22 @@ pub trait Source: Sync {
 
     /// Whether the first bytes of a file, as it lies on disk, can be of no other format.
     fn magic(&self, _head: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether the first 4 KiB of a file's content can be of no other format. Asked of files
+    /// whose ending tells nothing, or that several formats share, such as `.xml`.
+    fn content(&self, _start: &[u8]) -> bool {
+        false
+    }
+
+    /// Which encodings its text may be in.
+    fn charsets(&self) -> Charsets {
+        Charsets::Any
+    }
+
+    /// Whether pairs are two files of it, one a language.
+    fn sides(&self) -> bool {
         false
     }
 
@@ -72,7 +108,16 @@ pub const SOURCES: &[&dyn Source] = &[
     &delimited::CSV,
     &parquet::PARQUET,
     &moses::MOSES,
+    &tmx::TMX,
+    &opus_xml::OPUS_XML,
+    &xliff::XLIFF,
     &po::PO,
+    &mo::MO,
+    &squad::SQUAD,
+    &subtitles::SUBTITLES,
+    &subtitles::CUES,
+    &conllu::CONLLU,
+    &wiki::WIKI,
 ];
 
 /// The format with a name.
@@ -84,34 +129,69 @@ pub fn named(name: &str) -> Result<&'static dyn Source> {
         .ok_or_else(|| Error::unknown("format", name, SOURCES.iter().map(|s| s.name())))
 }
 
-/// The format of a file by its first bytes, its ending, or the first character of its content.
-pub fn recognise(path: &Path, name: &str, into: Into) -> Result<&'static dyn Source> {
-    let head = input::head(path, 16)?;
-    let fits = |s: &&&'static dyn Source| s.tables().contains(&into);
-    if let Some(source) = SOURCES.iter().find(|s| s.magic(&head)) {
-        return Ok(*source);
+/// The formats whose files end like a name, less the ending of a compression.
+fn by_endings(name: &str) -> impl Iterator<Item = &'static dyn Source> {
+    let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let ending = decompress::stem(&name).rsplit_once('.').map_or("", |(_, e)| e).to_string();
+    SOURCES.iter().copied().filter(move |s| s.extensions().contains(&ending.as_str()))
+}
+
+/// The one format whose files end like a name; `None` when there are several or none.
+pub fn by_ending(name: &str) -> Option<&'static dyn Source> {
+    let mut formats = by_endings(name);
+    formats.next().filter(|_| formats.next().is_none())
+}
+
+/// The table that a file is made for: pairs for a name like `x.de-en.de`, else the first one of
+/// its format.
+pub fn natural(file: &Found) -> Option<Into> {
+    if sides::pair_stem(file).is_some() {
+        return Some(Into::Pairs);
     }
-    let file = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let stem = [".gz", ".zst", ".zstd"].iter().find_map(|e| file.strip_suffix(e)).unwrap_or(&file);
-    let ending = stem.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let by_ending = |s: &&&'static dyn Source| s.extensions().contains(&ending);
-    if let Some(source) = SOURCES.iter().filter(fits).find(by_ending) {
-        return Ok(*source);
-    }
-    let unread = AtomicU64::new(0);
-    let mut input = input::Input::open(path, &unread)?;
-    if let Ok(start) = input.peek()
-        && start.trim_ascii_start().starts_with(b"{")
-    {
-        return Ok(&json::JSONL);
+    let format = look(file, |_| true).ok().flatten()?;
+    format.tables().first().copied()
+}
+
+/// The format of a file by its first bytes, its ending, or how its content begins.
+pub fn recognise(file: &Found, into: Into) -> Result<&'static dyn Source> {
+    let fits = |s: &&'static dyn Source| s.tables().contains(&into);
+    if let Some(format) = look(file, |s| fits(&s))? {
+        return Ok(format);
     }
     if into == Into::Pairs {
         // Sides of Moses text end in their language, whatever that is.
         return Ok(&moses::MOSES);
     }
-    let known: Vec<&str> = SOURCES.iter().filter(fits).map(|s| s.name()).collect();
+    let known: Vec<&str> = SOURCES.iter().copied().filter(fits).map(|s| s.name()).collect();
+    let name = &file.name;
     Err(Error::usage(format!("{name}: the format cannot be told from the name or the content"))
         .hint_with(format!("give `format`, one of: {}", known.join(", "))))
+}
+
+/// Looks for the format of a file; an ending that several formats share is settled by the content.
+fn look(
+    file: &Found,
+    fits: impl Fn(&'static dyn Source) -> bool,
+) -> Result<Option<&'static dyn Source>> {
+    let head = file.location.head(16)?;
+    if let Some(source) = SOURCES.iter().find(|s| s.magic(&head)) {
+        return Ok(Some(*source));
+    }
+    let candidates: Vec<&'static dyn Source> =
+        by_endings(&file.name).filter(|s| fits(*s)).collect();
+    if let [only] = candidates[..] {
+        return Ok(Some(only));
+    }
+    let unread = AtomicU64::new(0);
+    let mut input = input::Input::open(&file.location, Charsets::Any, None, &unread)?;
+    let start = input.peek().unwrap_or_default();
+    let start = &start[..start.len().min(4 << 10)];
+    if let Some(source) = SOURCES.iter().find(|s| s.content(start)) {
+        return Ok(Some(*source));
+    }
+    let object = start.trim_ascii_start().starts_with(b"{");
+    let jsonl: Option<&'static dyn Source> = object.then_some(&json::JSONL);
+    Ok(candidates.first().copied().or(jsonl))
 }
 
 #[cfg(test)]
@@ -137,7 +217,8 @@ mod tests {
         let of = |name: &str, bytes: &[u8], into| {
             let path = dir.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            recognise(&path, name, into).map(|s| s.name())
+            let found = pattern::find(name, dir.path()).unwrap();
+            recognise(&found[0], into).map(|s| s.name())
         };
         assert_eq!(of("a.tsv", b"PAR1", Into::Documents).unwrap(), "parquet");
         assert_eq!(of("a.jsonl.zst", b"", Into::Documents).unwrap(), "jsonl");

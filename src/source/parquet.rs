@@ -13,6 +13,7 @@ use arrow::json::LineDelimitedWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde_json::{Map, Value};
 
+use super::charset::Charsets;
 use super::fields::Fields;
 use super::input::MAX_RECORD;
 use super::{Into, Sink, Source, Unit};
@@ -45,12 +46,17 @@ impl Source for Parquet {
         head.starts_with(b"PAR1")
     }
 
+    fn charsets(&self) -> Charsets {
+        Charsets::Binary
+    }
+
     fn has_columns(&self) -> bool {
         true
     }
 
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
-        let path = unit.paths.first().ok_or_else(|| Error::internal("a unit without files"))?;
+        let local = unit.local()?;
+        let path = local.path();
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
         let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
         if bytes == 0 {

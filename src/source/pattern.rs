@@ -5,26 +5,31 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::MatchOptions;
 use regex::Regex;
 
+use super::location::{Location, STDIN};
 use crate::error::{Error, Result, nearest};
+use crate::store::remote::{self, Entry};
 
 /// The placeholders that a pattern may have.
 pub const PLACEHOLDERS: &[&str] = &["lang", "src", "tgt", "name", "split", "label"];
 
 /// A file that a pattern matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
     /// Where it is.
-    pub path: PathBuf,
+    pub location: Location,
     /// Its path relative to the project, with `/` between components.
     pub name: String,
     /// What each placeholder matched.
     pub captures: BTreeMap<String, String>,
     /// The name without what the placeholder of each name matched (the last, when repeated).
     pub stems: BTreeMap<String, String>,
+    /// Why it cannot be read, where its archive tells.
+    pub fault: Option<String>,
 }
 
 const OPTIONS: MatchOptions = MatchOptions {
@@ -40,6 +45,12 @@ const OPTIONS: MatchOptions = MatchOptions {
 /// Errors on an unknown placeholder, on a pattern that matches nothing, and on a file whose name
 /// is not Unicode, as its rows could not be told from another's.
 pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
+    if pattern == STDIN {
+        return Ok(vec![Found { name: STDIN.into(), ..Found::default() }]);
+    }
+    if remote::is_url(pattern) {
+        return objects(pattern);
+    }
     let pattern = &plain(pattern, root);
     let literal = root.join(pattern);
     let alternatives = if pattern.is_empty() {
@@ -58,7 +69,9 @@ pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
         for path in parsed.walk(root)? {
             let name = relative(&path, root)?;
             if let Some((captures, stems)) = parsed.captures(&name) {
-                found.entry(name.clone()).or_insert(Found { path, name, captures, stems });
+                let location = Location::File(path);
+                let file = Found { location, name, captures, stems, fault: None };
+                found.entry(file.name.clone()).or_insert(file);
             }
         }
     }
@@ -66,6 +79,40 @@ pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
         return Err(nothing(pattern, root));
     }
     Ok(found.into_values().collect())
+}
+
+/// The objects that a URL with placeholders matches, sorted by name. A web server lists nothing:
+/// there, a URL is one file.
+fn objects(pattern: &str) -> Result<Vec<Found>> {
+    let found = |entry: Entry| Found {
+        name: entry.url.clone(),
+        location: Location::Remote(Arc::new(entry)),
+        ..Found::default()
+    };
+    if let Some(entry) = remote::find(pattern).or_else(|e| match pattern.contains(['*', '{']) {
+        true => Ok(None),
+        false => Err(e),
+    })? {
+        return Ok(vec![found(entry)]);
+    }
+    let literal = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());
+    let folder = pattern[..literal].rfind('/').map_or(literal, |slash| slash + 1);
+    let mut all = BTreeMap::new();
+    let parsed = braces(pattern).iter().map(|p| Parsed::new(p)).collect::<Result<Vec<_>>>()?;
+    let entries =
+        if remote::is_http(pattern) { Vec::new() } else { remote::list(&pattern[..folder])? };
+    for entry in entries {
+        // The URL of a folder is all objects below it.
+        let below = literal == pattern.len() && pattern.ends_with('/');
+        let matched = parsed.iter().find_map(|p| p.captures(&entry.url));
+        if let Some((captures, stems)) = matched.or(below.then(Default::default)) {
+            all.insert(entry.url.clone(), Found { captures, stems, ..found(entry) });
+        }
+    }
+    match all.is_empty() {
+        true => Err(Error::usage(format!("no object matches `{pattern}`"))),
+        false => Ok(all.into_values().collect()),
+    }
 }
 
 /// A pattern as the names of files are: relative where it is inside the root, without `.`.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::charset;
 use crate::error::{Error, Result};
 
 /// The table that a source's rows go into.
@@ -29,6 +30,13 @@ impl Into {
             Self::Labelled => "labelled",
         }
     }
+}
+
+/// The table with a name.
+pub fn table_named(name: &str) -> Result<Into> {
+    let all = [Into::Documents, Into::Pairs, Into::Labelled];
+    let found = all.into_iter().find(|into| into.table() == name);
+    found.ok_or_else(|| Error::unknown("table", name, all.map(Into::table)))
 }
 
 /// One path pattern or several.
@@ -127,9 +135,13 @@ pub struct SourceSpec {
     /// The part of the data set that every row is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
-    /// Which column holds which field; a field that is not named is looked for under its own name.
+    /// Which column holds which field, or which of `langs` in a table with a column a language; a
+    /// field that is not named is looked for under its own name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, Column>,
+    /// The encoding of the text, such as `windows-1251`; without it, what the bytes tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// Whether TSV and CSV have a header; without it, they have one unless columns are numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
@@ -148,7 +160,8 @@ impl SourceSpec {
     }
 
     /// The table its rows go into: as said, else pairs for two languages or sides, labelled for a
-    /// label, a split, a second text or tags, else documents.
+    /// label, a split, a second text or tags, else what the format or the ending of the paths is
+    /// made for, else documents.
     pub fn table(&self) -> Into {
         let placeholder =
             |name: &str| self.path.all().iter().any(|p| p.contains(&format!("{{{name}}}")));
@@ -159,11 +172,24 @@ impl SourceSpec {
             None if !self.langs.is_empty() || given(&["src", "tgt", "src_lang", "tgt_lang"]) => {
                 Into::Pairs
             }
-            None if self.format.as_deref() == Some("moses") => Into::Pairs,
             None if self.label.is_some() || self.split.is_some() => Into::Labelled,
             None if given(&["label", "split", "text_pair", "tokens", "tags"]) => Into::Labelled,
-            None => Into::Documents,
+            None => self.natural(),
         }
+    }
+
+    /// The first table of the format, or of the one that all paths end like.
+    fn natural(&self) -> Into {
+        let format = match &self.format {
+            Some(name) => super::named(name).ok(),
+            None => {
+                let mut formats = self.path.all().iter().map(|path| super::by_ending(path));
+                let first = formats.next().flatten();
+                let name = first.map(|f| f.name());
+                first.filter(|_| formats.all(|f| f.map(|f| f.name()) == name))
+            }
+        };
+        format.and_then(|f| f.tables().first().copied()).unwrap_or(Into::Documents)
     }
 
     /// Whether the first record of a delimited file names its columns.
@@ -179,13 +205,16 @@ impl SourceSpec {
             return Err(Error::usage("`path` is missing").within(place));
         }
         for (field, column) in &self.columns {
-            if !FIELDS.contains(&field.as_str()) {
+            if !FIELDS.contains(&field.as_str()) && !self.langs.contains(field) {
                 return Err(Error::unknown("field", field, FIELDS.iter().copied()).within(place));
             }
             if *column == Column::Number(0) {
                 let message = format!("column of `{field}` is 0; columns count from 1");
                 return Err(Error::usage(message).within(place));
             }
+        }
+        if let Some(encoding) = &self.encoding {
+            charset::named(encoding).map_err(|e| e.within(&place))?;
         }
         if self.langs.len() == 1 {
             let message = format!("`langs` has one language, `{}`; expected two", self.langs[0]);

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use super::input::{Line, UTF16, decode, each_line, too_long};
+use super::input::{Line, decode, each_line, too_long};
 use super::{Into, Row, Sink, Source, Unit};
 use crate::error::Result;
 
@@ -73,13 +73,10 @@ impl Source for Text {
 }
 
 fn whole(
-    mut input: super::input::Input<'_>,
+    input: super::input::Input<'_>,
     sink: &mut dyn Sink,
     row: impl Fn(&str) -> Row,
 ) -> Result<()> {
-    if input.is_utf16() {
-        return sink.refuse(UTF16);
-    }
     let mut handle = |offset, line: Line<'_>| match line {
         Line::Whole(bytes) => match decode(bytes) {
             Ok(text) => sink.row(offset, row(text)),
@@ -156,8 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_refused_once() {
-        let (kept, _) = read(&LINES, &[b"\xff\xfea\0\n\0b\0"], "");
-        assert_eq!(kept.reasons(), [UTF16]);
+    fn other_encodings_are_read_as_what_they_are() {
+        let text = "Ọjọ́ kan\nó sì\n";
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [b"\xff\xfe".to_vec(), utf16.clone()].concat();
+        for bytes in [utf16, marked] {
+            let (kept, _) = read(&LINES, &[&bytes], "");
+            assert_eq!(kept.texts(), ["Ọjọ́ kan", "ó sì"]);
+            assert_eq!(kept.rows[1].0, "Ọjọ́ kan\n".len() as u64);
+        }
+        let (kept, _) = read(&LINES, &[b"caf\xe9\n"], "encoding = 'latin1'");
+        assert_eq!(kept.texts(), ["café"]);
+        let (kept, _) = read(&LINES, &[b"a\n\x81\x20\n"], "encoding = 'euc-jp'");
+        assert_eq!(kept.reasons(), ["byte 0 means nothing in the file's encoding"]);
     }
 }

@@ -3,20 +3,24 @@
 //! Reads folders and the first bytes of files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
+use super::charset;
 use super::input::Input;
+use super::location::{Local, Location};
 use super::pattern::{self, Found};
-use super::{Into, Source, SourceSpec, moses, named, recognise};
+use super::sides::{self, Side};
+use super::{Into, SOURCES, Source, SourceSpec, archive, named, recognise};
 use crate::error::{Error, Result};
 use crate::identify::tag;
 
 /// What is read in one go and numbered in one sequence: a file, or the two files of a pair.
 #[derive(Clone)]
 pub struct Unit {
-    /// Its files; of Moses text, the source side and the target side.
-    pub paths: Vec<PathBuf>,
+    /// Where its files are; of Moses text, the source side and the target side.
+    pub locations: Vec<Location>,
     /// Their names relative to the project.
     pub names: Vec<String>,
     /// Its format.
@@ -35,9 +39,36 @@ pub struct Unit {
     pub split: Option<String>,
     /// What line-aligned files have in common; rows with equal numbers in it are translations.
     pub aligned: Option<String>,
+    /// Why it cannot be read at all, where that is known without opening it.
+    pub fault: Option<String>,
+    /// The encoding of each file, known once it was opened; `None` for UTF-8.
+    pub(super) charsets: Vec<OnceLock<Option<&'static str>>>,
 }
 
 impl Unit {
+    /// The unit of some files, of which nothing else is known yet.
+    pub fn new<'a>(
+        spec: &SourceSpec,
+        format: &'static dyn Source,
+        files: impl IntoIterator<Item = &'a Found>,
+    ) -> Self {
+        let files: Vec<&Found> = files.into_iter().collect();
+        Self {
+            locations: files.iter().map(|f| f.location.clone()).collect(),
+            names: files.iter().map(|f| f.name.clone()).collect(),
+            charsets: files.iter().map(|_| OnceLock::new()).collect(),
+            fault: files.iter().find_map(|f| f.fault.clone()),
+            into: spec.table(),
+            spec: spec.clone(),
+            format,
+            lang: None,
+            second_lang: None,
+            label: None,
+            split: None,
+            aligned: None,
+        }
+    }
+
     /// Its name inside its source: that of its file, or of both.
     pub fn name(&self) -> String {
         self.names.join(" + ")
@@ -55,8 +86,29 @@ impl Unit {
 
     /// Opens one of its files.
     pub fn open_nth<'a>(&'a self, n: usize, read: &'a AtomicU64) -> Result<Input<'a>> {
-        let path = self.paths.get(n).ok_or_else(|| Error::internal("a unit without this file"))?;
-        Input::open(path, read)
+        let location = self.location(n)?;
+        let charsets = self.format.charsets();
+        let asked = self.spec.encoding.as_deref().map(charset::named).transpose()?;
+        let input = Input::open(location, charsets, asked, read)?;
+        let found = input.charset().map(|charset| charset.name());
+        if let Some(known) = self.charsets.get(n) {
+            known.get_or_init(|| found);
+        }
+        Ok(input)
+    }
+
+    /// Its first file as one that can be read at any place.
+    pub fn local(&self) -> Result<Local> {
+        self.location(0)?.local()
+    }
+
+    /// The encoding of its text where that is not UTF-8, as far as its files were opened.
+    pub fn charset(&self) -> Option<&'static str> {
+        self.charsets.iter().find_map(|known| *known.get()?)
+    }
+
+    fn location(&self, n: usize) -> Result<&Location> {
+        self.locations.get(n).ok_or_else(|| Error::internal("a unit without this file"))
     }
 
     /// What its rows are a function of besides the bytes of its files, as JSON.
@@ -91,8 +143,9 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
     let format = spec.format.as_deref().map(named).transpose().map_err(|e| e.within(place()))?;
     let mut found: Vec<(usize, Found)> = Vec::new();
     for (i, pattern) in spec.path.all().iter().enumerate() {
-        let pattern = moses::side_placeholder(pattern);
+        let pattern = sides::placeholder(pattern);
         let files = pattern::find(&pattern, root).map_err(|e| e.within(place()))?;
+        let files = archive::expand(files).map_err(|e| e.within(place()))?;
         found.extend(files.into_iter().map(|f| (i, f)));
     }
     for exclude in &spec.exclude {
@@ -110,10 +163,12 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
     let mut units = Vec::new();
     let mut sides = Vec::new();
     let mut seen: BTreeMap<String, ()> = BTreeMap::new();
-    for (i, file) in found {
+    for (pattern, file) in found {
         let format = match format {
             Some(format) => format,
-            None => recognise(&file.path, &file.name, into).map_err(|e| e.within(place()))?,
+            // Some format has to stand for a file that no format will be asked to read.
+            None if file.fault.is_some() => SOURCES[0],
+            None => recognise(&file, into).map_err(|e| e.within(place()))?,
         };
         if !format.tables().contains(&into) {
             let can: Vec<&str> = format.tables().iter().map(|t| t.table()).collect();
@@ -126,13 +181,13 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
             );
             return Err(Error::usage(message).hint_with("set `into`").within(place()));
         }
-        if format.name() == moses::MOSES.name() {
-            sides.push((i, file));
+        if format.sides() && into == Into::Pairs && file.fault.is_none() {
+            sides.push(Side { pattern, format, file });
         } else if seen.insert(file.name.clone(), ()).is_none() {
             units.push(single(spec, into, format, file).map_err(|e| e.within(place()))?);
         }
     }
-    units.extend(moses::units(spec, sides).map_err(|e| e.within(place()))?);
+    units.extend(sides::units(spec, sides).map_err(|e| e.within(place()))?);
     if !spec.languages.is_empty() {
         let wanted = Wanted::new(&spec.languages)?;
         units.retain(|u| [&u.lang, &u.second_lang].into_iter().flatten().all(|l| wanted.has(l)));
@@ -143,6 +198,22 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
     }
     units.sort_by_key(Unit::name);
     Ok(units)
+}
+
+/// The table that the files of a source are made for, where nothing that is said tells it: what
+/// the first of its files that is of a known format is.
+pub fn natural(spec: &SourceSpec, root: &Path) -> Result<Into> {
+    let said = spec.table();
+    if said != Into::Documents || spec.into.is_some() || spec.format.is_some() {
+        return Ok(said);
+    }
+    for pattern in spec.path.all() {
+        let files = archive::expand(pattern::find(pattern, root)?)?;
+        if let Some(into) = files.iter().find_map(super::natural) {
+            return Ok(into);
+        }
+    }
+    Ok(said)
 }
 
 /// The project's languages: codes without a script stand for every script.
@@ -202,16 +273,11 @@ fn single(spec: &SourceSpec, into: Into, format: &'static dyn Source, file: Foun
         }
     };
     Ok(Unit {
-        format,
-        spec: spec.clone(),
-        into,
         lang,
         second_lang,
         label: captured("label").or_else(|| spec.label.clone()),
         split: captured("split").or_else(|| spec.split.clone()),
-        aligned: None,
-        paths: vec![file.path],
-        names: vec![file.name],
+        ..Unit::new(spec, format, [&file])
     })
 }
 
@@ -226,18 +292,27 @@ pub(crate) mod tests {
         let spec: SourceSpec = toml::from_str(&format!("path = 'x'\n{options}")).unwrap();
         let spec = SourceSpec { name: "s".into(), ..spec };
         let names: Vec<String> = (0..files.len()).map(|i| format!("f{i}")).collect();
-        let paths: Vec<PathBuf> = names.iter().map(|n| dir.path().join(n)).collect();
-        for (path, bytes) in paths.iter().zip(files) {
-            std::fs::write(path, bytes).unwrap();
+        let mut found: Vec<Found> = Vec::new();
+        for (name, bytes) in names.iter().zip(files) {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            found.push(Found {
+                location: Location::File(path),
+                name: name.clone(),
+                captures: BTreeMap::new(),
+                stems: BTreeMap::new(),
+                fault: None,
+            });
         }
-        let found = Found {
-            path: paths[0].clone(),
-            name: names[0].clone(),
-            captures: BTreeMap::new(),
-            stems: BTreeMap::new(),
-        };
-        let unit = match single(&spec, spec.table(), format, found) {
-            Ok(unit) => Unit { paths, names, aligned: Some("f".into()), ..unit },
+        let unit = match single(&spec, spec.table(), format, found[0].clone()) {
+            Ok(unit) => Unit {
+                lang: unit.lang,
+                second_lang: unit.second_lang,
+                label: unit.label,
+                split: unit.split,
+                aligned: Some("f".into()),
+                ..Unit::new(&spec, format, &found)
+            },
             Err(e) => return (Kept::default(), Err(e)),
         };
         let mut kept = Kept::default();

@@ -17,9 +17,13 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 
+use super::corpus;
 use super::failure::{self, Names};
 use super::provider::StoredTable;
+use super::remote;
 use crate::error::{Error, Result};
+use crate::source::SourceSpec;
+use crate::store;
 use crate::store::manifest::MANIFEST;
 use crate::store::table::Table;
 
@@ -31,7 +35,7 @@ const INFERRED: usize = 16;
 
 /// Whether a name in FROM is meant as a path.
 pub(crate) fn is_path(name: &str) -> bool {
-    name.contains(['/', '*', '?']) || format_of(name).is_some()
+    name.contains(['/', '*', '?']) || format_of(name).is_some() || corpus::is_corpus(name)
 }
 
 /// The table behind a path or glob.
@@ -40,21 +44,61 @@ pub(crate) async fn open(
     format: Option<&str>,
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
+    if store::remote::is_url(path) {
+        return remote::open(path, format, state).await;
+    }
     if Path::new(path).join(MANIFEST).is_file() {
         return Ok(Arc::new(StoredTable::new(Table::open(Path::new(path))?)?));
     }
     let paths = expand(path)?;
-    let first = paths[0].to_string_lossy().into_owned();
+    let first = paths[0].to_string_lossy();
+    if format.is_none() && format_of(&first).is_none() && corpus::is_corpus(&first) {
+        return corpus::open(SourceSpec { path: path.into(), ..SourceSpec::default() }, 0);
+    }
+    let format = recognise(path, &first, format)?;
+    if format.name == "parquet" {
+        for path in &paths {
+            check_parquet(path)?;
+        }
+    }
+    let urls = paths.iter().map(|p| url(p)).collect::<Result<Vec<_>>>()?;
+    listing(path, urls, format, state).await
+}
+
+/// A format by its name, and the compression around it.
+#[derive(Clone, Copy)]
+pub(super) struct Format<'a> {
+    pub name: &'a str,
+    compression: FileCompressionType,
+}
+
+/// The format of the files of a glob: as said, else as the first one's name has it.
+pub(super) fn recognise<'a>(
+    path: &str,
+    first: &str,
+    format: Option<&'a str>,
+) -> Result<Format<'a>> {
     let (name, compression) = match format {
-        Some(format) if FORMATS.contains(&format) => (format, compression_of(&first).1),
+        Some(format) if FORMATS.contains(&format) => (format, compression_of(first).1),
         Some(format) => return Err(Error::unknown("format", format, FORMATS.iter().copied())),
-        None => format_of(&first).ok_or_else(|| {
+        None => format_of(first).ok_or_else(|| {
             Error::usage(format!("{first}: the name tells no format")).hint_with(format!(
                 "write read('{path}', {{format: 'csv'}}); formats are {}",
                 FORMATS.join(", ")
             ))
         })?,
     };
+    Ok(Format { name, compression })
+}
+
+/// Files of one format as a table.
+pub(super) async fn listing(
+    path: &str,
+    urls: Vec<ListingTableUrl>,
+    format: Format<'_>,
+    state: &dyn Session,
+) -> Result<Arc<dyn TableProvider>> {
+    let Format { name, compression } = format;
     let separator = if name == "tsv" { b'\t' } else { b',' };
     let format: Arc<dyn FileFormat> = match name {
         "parquet" => Arc::new(ParquetFormat::default()),
@@ -67,14 +111,8 @@ pub(crate) async fn open(
                 .with_file_compression_type(compression),
         ),
     };
-    if name == "parquet" {
-        for path in &paths {
-            check_parquet(path)?;
-        }
-    }
     let wrong = |e| failure::convert(e, &Names::default()).within(path);
     let options = ListingOptions::new(format).with_file_extension("");
-    let urls = paths.iter().map(|p| url(p)).collect::<Result<Vec<_>>>()?;
     let mut schema = Schema::empty();
     for url in urls.iter().take(INFERRED) {
         let found = options.infer_schema(state, url).await.map_err(wrong)?;
@@ -91,19 +129,32 @@ pub(crate) async fn open(
 
 /// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
 /// longer than the file.
-fn check_parquet(path: &Path) -> Result<()> {
+pub(super) fn check_parquet(path: &Path) -> Result<()> {
     use std::io::{Read, Seek, SeekFrom};
     let io = |e| Error::io(path, e);
     let mut file = std::fs::File::open(path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
-    let mut tail = [0; 8];
-    if bytes >= 12 {
-        file.seek(SeekFrom::End(-8)).map_err(io)?;
+    let mut tail = [0; TAIL];
+    if bytes >= LEAST {
+        file.seek(SeekFrom::End(-(TAIL as i64))).map_err(io)?;
         file.read_exact(&mut tail).map_err(io)?;
     }
-    let footer = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
-    // PARE ends files with an encrypted footer, which the crate names itself.
-    if !matches!(&tail[4..], b"PAR1" | b"PARE") || footer + 12 > bytes {
+    check_tail(path, &tail, bytes)
+}
+
+/// The last bytes of a Parquet file, which say how long its footer is.
+pub(super) const TAIL: usize = 8;
+/// The bytes of the shortest Parquet file.
+pub(super) const LEAST: u64 = 12;
+
+/// The same for the last bytes of a file of so many bytes.
+pub(super) fn check_tail(path: &Path, tail: &[u8], bytes: u64) -> Result<()> {
+    let footer = match tail {
+        // PARE ends files with an encrypted footer, which the crate names itself.
+        [a, b, c, d, b'P', b'A', b'R', b'1' | b'E'] => u32::from_le_bytes([*a, *b, *c, *d]),
+        _ => u32::MAX,
+    };
+    if u64::from(footer) + LEAST > bytes || footer == u32::MAX {
         return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
     }
     Ok(())
@@ -136,7 +187,7 @@ fn expand(path: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn format_of(path: &str) -> Option<(&'static str, FileCompressionType)> {
+pub(super) fn format_of(path: &str) -> Option<(&'static str, FileCompressionType)> {
     let (stem, compression) = compression_of(path);
     let name = match stem.rsplit_once('.')?.1 {
         "parquet" => "parquet",
@@ -163,11 +214,16 @@ fn compression_of(path: &str) -> (&str, FileCompressionType) {
 }
 
 /// A path as a URL; every byte that could mean something else is escaped.
-fn url(path: &Path) -> Result<ListingTableUrl> {
+pub(super) fn url(path: &Path) -> Result<ListingTableUrl> {
     // An object store knows no `..` and no links.
     let path = path.canonicalize().map_err(|e| Error::io(path, e))?;
-    let mut url = String::from("file://");
-    for byte in path.as_os_str().as_encoded_bytes() {
+    escaped("file://", path.as_os_str().as_encoded_bytes())
+}
+
+/// A path below a store as a URL.
+pub(super) fn escaped(base: &str, path: &[u8]) -> Result<ListingTableUrl> {
+    let mut url = String::from(base);
+    for byte in path {
         match byte {
             b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(*byte)),
             b if b.is_ascii_alphanumeric() => url.push(char::from(*b)),

@@ -3,6 +3,7 @@
 //! The only place that names DataFusion; what it gives out is Arrow and hexapla's own types.
 
 mod adapt;
+mod corpus;
 mod failure;
 mod files;
 pub mod functions;
@@ -10,6 +11,7 @@ mod merge;
 mod params;
 mod provider;
 pub mod recipe;
+mod remote;
 mod rowwise;
 pub mod runner;
 pub mod session;

@@ -43,6 +43,8 @@ pub(crate) const DOC_ID: &str = "doc_id";
 pub(crate) struct StoredTable {
     table: Table,
     schema: SchemaRef,
+    /// Of a table that is not in the file system: its store, and its folder there.
+    remote: Option<(ObjectStoreUrl, ObjectPath)>,
 }
 
 impl StoredTable {
@@ -50,7 +52,17 @@ impl StoredTable {
     pub fn new(table: Table) -> Result<Self> {
         let schema = table.schema()?;
         let schema = viewed(schema.as_ref());
-        Ok(Self { table, schema })
+        Ok(Self { table, schema, remote: None })
+    }
+
+    /// A table whose parts are in a folder of an object store, with the columns of the parts.
+    pub fn remote(
+        table: Table,
+        columns: &Schema,
+        store: ObjectStoreUrl,
+        folder: ObjectPath,
+    ) -> Self {
+        Self { table, schema: viewed(columns), remote: Some((store, folder)) }
     }
 
     /// The table that is read.
@@ -65,12 +77,16 @@ impl StoredTable {
 
     /// One part as the Parquet source wants it, with what the manifest knows of it.
     fn file(&self, part: &Part) -> PlanResult<PartitionedFile> {
-        let path = self.table.path(part);
-        // An object store knows no `..` and no links.
-        let path = path
-            .canonicalize()
-            .map_err(|e| DataFusionError::Execution(format!("{}: {e}", path.display())))
-            .and_then(|p| Ok(ObjectPath::from_absolute_path(p)?))?;
+        let path = match &self.remote {
+            Some((_, folder)) => ObjectPath::parse(format!("{folder}/{}", part.file))?,
+            None => {
+                let path = self.table.path(part);
+                // An object store knows no `..` and no links.
+                path.canonicalize()
+                    .map_err(|e| DataFusionError::Execution(format!("{}: {e}", path.display())))
+                    .and_then(|p| Ok(ObjectPath::from_absolute_path(p)?))?
+            }
+        };
         let mut file = PartitionedFile::new("", part.bytes);
         file.object_meta.location = path;
         Ok(file.with_statistics(Arc::new(self.statistics_of([part]))))
@@ -136,15 +152,18 @@ impl StoredTable {
             let schema = DFSchema::try_from(self.schema.clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let config =
-            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-                .with_file_groups(groups)
-                .with_statistics(self.statistics_of(&self.table.manifest.parts))
-                .with_projection_indices(projection.cloned())?
-                .with_limit(limit)
-                .with_output_ordering(order.filter(|_| sorted).into_iter().collect())
-                .with_preserve_order(partitions == 1)
-                .build();
+        let store = match &self.remote {
+            Some((store, _)) => store.clone(),
+            None => ObjectStoreUrl::local_filesystem(),
+        };
+        let config = FileScanConfigBuilder::new(store, Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(self.statistics_of(&self.table.manifest.parts))
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .with_output_ordering(order.filter(|_| sorted).into_iter().collect())
+            .with_preserve_order(partitions == 1)
+            .build();
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         if !merged || partitions > 1 {
             return Ok(scan);

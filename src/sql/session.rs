@@ -27,6 +27,7 @@ use super::adapt::{constant_function, scalar_function};
 use super::failure::{self, Names};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
+use super::remote::Fetched;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
 use super::{files, functions, share};
 use crate::error::{Error, Result};
@@ -69,6 +70,7 @@ struct Settings {
     threads: usize,
     partitions: usize,
     sort_reservation: usize,
+    fetched: Arc<Fetched>,
 }
 
 impl Session {
@@ -96,7 +98,9 @@ impl Session {
             environment.build_arc().map_err(|e| failure::convert(e, &Names::default()))?;
         // A sort keeps this much aside for merging what it spilled.
         let sort_reservation = options.memory_limit.map_or(10 << 20, |l| (l / 16).min(10 << 20));
-        let settings = Settings { environment, threads, partitions: threads, sort_reservation };
+        let partitions = threads;
+        let fetched = Arc::new(Fetched::default());
+        let settings = Settings { environment, threads, partitions, sort_reservation, fetched };
         Self::assemble(Arc::new(runtime), settings, Vec::new(), BTreeMap::new())
     }
 
@@ -150,8 +154,8 @@ impl Session {
         self.add(name, Arc::new(provider))
     }
 
-    /// Adds a Parquet, JSON lines, CSV or TSV file (also `.gz`, `.zst`), a glob of them, or a
-    /// folder that holds a table.
+    /// Adds a Parquet, JSON lines, CSV or TSV file (also `.gz`, `.zst`), a glob of them, a folder
+    /// that holds a table, or the URL of any of these.
     pub fn add_file(&mut self, name: &str, path: &Path) -> Result<()> {
         let state = self.context.state();
         let path = path.to_string_lossy();
@@ -378,7 +382,8 @@ fn context(settings: &Settings) -> Result<SessionContext> {
         .with_target_partitions(settings.partitions)
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_information_schema(true)
-        .with_extension(Arc::new(Threads(settings.threads)));
+        .with_extension(Arc::new(Threads(settings.threads)))
+        .with_extension(settings.fetched.clone());
     let options = config.options_mut();
     // With it, a filter and two fields of a struct function evaluate the function three times.
     options.optimizer.enable_leaf_expression_pushdown = false;

@@ -80,10 +80,23 @@ impl Manifest {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io(&path, e)),
         };
-        serde_json::from_str(&text).map(Some).map_err(|e| {
-            Error::input(&path, format!("not a manifest of hexapla: {e}"))
+        Self::parse(text.as_bytes(), &path).map(Some)
+    }
+
+    /// The manifest that a file's bytes are; errors name `path`.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|e| {
+            Error::input(path, format!("not a manifest of hexapla: {e}"))
                 .hint_with("move the folder away; it will be built anew")
         })
+    }
+
+    /// The bytes of its file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::internal(format!("manifest of {}: {e}", self.node)))?;
+        text.push('\n');
+        Ok(text.into_bytes())
     }
 
     /// The manifest of a folder that must have one.
@@ -95,10 +108,7 @@ impl Manifest {
 
     /// Replaces the folder's manifest: the commit. Parts must be synced before.
     pub fn commit(&self, dir: &Path) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|e| Error::internal(format!("manifest of {}: {e}", self.node)))?;
-        text.push('\n');
-        replace(&dir.join(MANIFEST), text.as_bytes())
+        replace(&dir.join(MANIFEST), &self.to_bytes()?)
     }
 
     /// A hash of the content: equal for equal rows in equal parts, whatever made them.

@@ -1,11 +1,15 @@
-//! Files: tables of Parquet parts under a manifest, rejected rows, mapped packs, external grouping.
+//! Files and objects: tables of Parquet parts under a manifest, rejected rows, mapped packs,
+//! external grouping, object stores.
 //!
 //! Knows nothing of text or SQL.
 
+mod encode;
 pub mod group;
 pub mod manifest;
 pub mod mmap;
 pub mod part;
+pub mod publish;
 pub mod reject;
+pub mod remote;
 pub mod table;
 pub mod verify;

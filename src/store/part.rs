@@ -12,7 +12,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -20,12 +19,11 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::encode::Encoder;
 use super::manifest::{Part, open_to_all, sync_dir};
 use crate::error::{Error, Result};
 use crate::{id, schema};
 
-/// Row groups hold at most this many uncompressed bytes.
-const ROW_GROUP_BYTES: usize = 128 << 20;
 /// The footer's entry with the part as the manifest will list it, less its own hash.
 const FOOTER: &str = "hexapla.part";
 
@@ -34,7 +32,7 @@ pub struct PartWriter {
     dir: PathBuf,
     name: String,
     schema: SchemaRef,
-    writer: ArrowWriter<Hashed>,
+    writer: Encoder<Hashed>,
     temp: tempfile::TempPath,
     part: Part,
 }
@@ -84,14 +82,12 @@ impl PartWriter {
             .into_parts();
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
-            .set_max_row_group_row_count(Some(1 << 20))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_created_by(concat!("hexapla ", env!("CARGO_PKG_VERSION")).into())
             .build();
         let options =
             ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let out = Hashed { file: BufWriter::new(file), hash: Xxh3::new(), bytes: 0 };
-        let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)
+        let writer = Encoder::new(out, schema.clone(), options)
             .map_err(|e| Error::io(dir.join(&name), e))?;
         let part = Part { file: name.clone(), key: key.into(), ..Part::default() };
         Ok(Self { dir: dir.into(), name, schema, writer, temp, part })
@@ -111,7 +107,7 @@ impl PartWriter {
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
         self.see_ids(&batch);
         self.part.rows += batch.num_rows() as u64;
-        self.writer.write(&batch).map_err(|e| Error::io(self.dir.join(&self.name), e))
+        self.writer.write(batch).map_err(|e| Error::io(self.dir.join(&self.name), e))
     }
 
     /// Counts rows that were dropped on the way into this part.
@@ -129,8 +125,8 @@ impl PartWriter {
         let path = self.dir.join(&self.name);
         let io = |e: &dyn std::fmt::Display| Error::io(&path, e);
         let note = serde_json::to_string(&self.part).map_err(|e| Error::internal(e.to_string()))?;
-        self.writer.append_key_value_metadata(KeyValue::new(FOOTER.into(), note));
-        let mut out = self.writer.into_inner().map_err(|e| io(&e))?;
+        let note = KeyValue::new(FOOTER.into(), note);
+        let mut out = self.writer.finish(note).map_err(|e| io(&e))?;
         out.flush().map_err(|e| io(&e))?;
         out.file.get_ref().sync_all().map_err(|e| io(&e))?;
         self.temp.persist(&path).map_err(|e| io(&e.error))?;

@@ -2,13 +2,15 @@
 //!
 //! Nothing is written while nothing is rejected.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, AsArray, BinaryBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, UInt32Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::manifest::Part;
 use super::part::PartWriter;
@@ -101,6 +103,24 @@ impl Rejects {
         }
         self.writer.as_mut().map_or(Ok(()), |writer| writer.write(&batch))
     }
+}
+
+/// The file, the number and the reason of the first row in a part of rejected rows.
+pub fn first(part: &Path) -> Result<(String, u32, String)> {
+    let file = File::open(part).map_err(|e| Error::io(part, e))?;
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| Error::input(part, e))?;
+    let mut reader = reader.with_batch_size(1).build().map_err(|e| Error::input(part, e))?;
+    let Some(batch) = reader.next().transpose()?.filter(|batch| batch.num_rows() > 0) else {
+        return Err(Error::input(part, "no rejected row in it"));
+    };
+    let text = |name: &str| {
+        let column = batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+        column.map_or("", |texts| texts.value(0)).to_string()
+    };
+    let numbers = batch.column_by_name("source_row");
+    let row = numbers.and_then(|c| c.as_primitive_opt::<UInt32Type>()).map_or(0, |c| c.value(0));
+    Ok((text("source_path"), row, text("reason")))
 }
 
 #[cfg(test)]

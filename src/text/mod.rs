@@ -1,13 +1,15 @@
-//! Kernels on one text: normal forms, words, scripts, counts.
+//! Kernels on one text: normal forms, markup, words, scripts, counts.
 //!
 //! No language identification, no quality verdicts.
 
 pub mod segment;
+pub mod wikitext;
 
 pub mod char_count;
 pub mod normalize_text;
 pub mod script;
 pub mod sentence_count;
+pub mod strip_markup;
 pub mod word_count;
 pub mod words;
 
@@ -16,6 +18,7 @@ use crate::function::Function;
 /// The SQL functions of this family, in the order of the documentation.
 pub const FUNCTIONS: &[&Function] = &[
     &normalize_text::NORMALIZE_TEXT,
+    &strip_markup::STRIP_MARKUP,
     &script::SCRIPT,
     &words::WORDS,
     &word_count::WORD_COUNT,

@@ -6,6 +6,7 @@ mod laws;
 mod messages;
 mod reference;
 mod shared;
+mod show;
 mod slt;
 mod tidy;
 #[cfg(feature = "train")]

@@ -57,6 +57,26 @@ pub struct BuildArgs {
     /// Threads to use
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    pub errors: ErrorArgs,
+}
+
+/// How many unreadable rows are too many.
+#[derive(clap::Args)]
+pub struct ErrorArgs {
+    /// Unreadable rows to go on with; a hundredth of all rows, and 100 at least, when left out
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+    /// Stop at the first unreadable row
+    #[arg(long, conflicts_with = "max_errors")]
+    strict: bool,
+}
+
+impl ErrorArgs {
+    /// The unreadable rows to go on with, if it was said.
+    pub fn max(&self) -> Option<u64> {
+        if self.strict { Some(0) } else { self.max_errors }
+    }
 }
 
 #[derive(Subcommand)]
@@ -69,6 +89,8 @@ pub enum Command {
     Ingest(crate::ingest::Args),
     /// Ask a project's tables or any Parquet, JSONL or CSV file
     Sql(crate::sql::Args),
+    /// Show a row of a table and the bytes that it was read from
+    Show(crate::show::Args),
     /// List the SQL functions, or explain one
     Functions(crate::functions::Args),
     /// List, show or eject the queries in force
@@ -99,6 +121,7 @@ impl Command {
             Command::Run(args) => crate::run::run(args, ui),
             Command::Ingest(args) => crate::ingest::run(args, ui),
             Command::Sql(args) => crate::sql::run(args, ui),
+            Command::Show(args) => crate::show::run(args, ui),
             Command::Functions(args) => crate::functions::run(args, ui),
             Command::Queries(args) => crate::queries::run(args, ui),
             Command::Mix(args) => crate::mix::run(args, ui),

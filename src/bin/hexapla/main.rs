@@ -15,6 +15,7 @@ mod probe;
 mod queries;
 mod report;
 mod run;
+mod show;
 mod sql;
 mod table;
 mod train;

@@ -103,6 +103,7 @@ pub fn build(
         dry_run: args.dry_run,
         memory_limit: args.memory_limit.as_deref().map(parse_bytes).transpose()?,
         threads: args.threads,
+        max_errors: args.errors.max(),
         ..Options::default()
     };
     build::run(project, nodes, &options, ui)

@@ -9,6 +9,7 @@ use hexapla::project::Project;
 use hexapla::project::build::{self, Options};
 use hexapla::project::config::{PROJECT_FILE, parse_bytes};
 use hexapla::sql::{Session, SessionOptions};
+use hexapla::store::remote;
 use rustyline::error::ReadlineError;
 use rustyline::{Completer, Helper, Highlighter, Hinter};
 use serde_json::json;
@@ -25,13 +26,13 @@ pub struct Args {
     /// A file with the query; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A table of this name over a file or a folder of files
+    /// A table of this name over a file, a folder of files, or their URL
     #[arg(short, long = "table", value_name = "NAME=PATH")]
     tables: Vec<String>,
     /// How to write the result: as the name of the output says, else as a table
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Where to write the result
+    /// Where to write the result; a URL of an object store will do
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -58,11 +59,19 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let format = args.format.unwrap_or_else(|| named(args.output.as_deref()));
     match &args.output {
         Some(path) => {
+            let url = path.to_str().filter(|path| remote::is_url(path));
+            // What goes to an object store is made here first.
+            let made =
+                url.map(|_| tempfile::tempdir().map_err(|e| Error::io(path, e))).transpose()?;
+            let file = made.as_ref().map_or(path.clone(), |folder| folder.path().join("result"));
             if format == Format::Parquet {
-                table::parquet(path, session.schema(&query)?, &batches)?;
+                table::parquet(&file, session.schema(&query)?, &batches)?;
             } else {
                 let bytes = table::render(&batches, format, None)?;
-                hexapla::store::manifest::replace(path, &bytes)?;
+                hexapla::store::manifest::replace(&file, &bytes)?;
+            }
+            if let Some(url) = url {
+                remote::put(url, &file, None)?;
             }
             if ui.json() {
                 let rows: usize = batches.iter().map(|b| b.num_rows()).sum();

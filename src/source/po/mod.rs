@@ -2,7 +2,7 @@
 //!
 //! Fuzzy, obsolete and untranslated messages are counted and passed over. Equal messages have
 //! equal groups in all files and languages, so that a message is joined to all its translations
-//! and never stands in two halves of a split. Compiled catalogues (`.mo`) are not read.
+//! and never stands in two halves of a split. Compiled catalogues are `mo`'s.
 
 pub mod entry;
 pub mod plural;
@@ -13,7 +13,7 @@ use entry::{Entries, Entry};
 use plural::Plural;
 use serde_json::{Map, Value};
 
-use super::input::{Line, UTF16, decode, too_long};
+use super::input::{Line, decode, too_long};
 use super::spec::Column;
 use super::unit::tagged;
 use super::{Into, Row, Sink, Source, Unit};
@@ -45,10 +45,7 @@ impl Source for Po {
     }
 
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
-        let mut input = unit.open(read)?;
-        if input.is_utf16() {
-            return sink.refuse(UTF16);
-        }
+        let input = unit.open(read)?;
         let mut catalogue = Catalogue::new(unit)?;
         let mut entries = Entries::default();
         let mut lines = input.lines();
@@ -87,18 +84,26 @@ impl Source for Po {
 }
 
 /// What is known of a catalogue while its entries are read.
-struct Catalogue<'a> {
+pub struct Catalogue<'a> {
     unit: &'a Unit,
     /// The language of `msgid`.
     source: String,
     /// The language of `msgstr`.
     lang: Option<String>,
     plural: Plural,
+    /// Its texts were decoded as its header says.
+    decoded: bool,
     refused: bool,
 }
 
 impl<'a> Catalogue<'a> {
-    fn new(unit: &'a Unit) -> Result<Self> {
+    /// For a compiled catalogue, whose entries are handed over decoded; errors as [`Self::new`].
+    pub fn decoded(unit: &'a Unit) -> Result<Self> {
+        Self::new(unit).map(|catalogue| Self { decoded: true, ..catalogue })
+    }
+
+    /// For a unit; errors when it asks for columns that no catalogue has.
+    pub fn new(unit: &'a Unit) -> Result<Self> {
         let asked = unit.spec.source_lang.as_deref();
         let source = match (&unit.lang, asked, unit.into) {
             (_, Some(code), _) => tagged(code, "option")?,
@@ -116,10 +121,11 @@ impl<'a> Catalogue<'a> {
             Into::Pairs => unit.second_lang.clone(),
             Into::Documents | Into::Labelled => unit.lang.clone(),
         };
-        Ok(Self { unit, source, lang, plural: Plural::default(), refused: false })
+        Ok(Self { unit, source, lang, plural: Plural::default(), decoded: false, refused: false })
     }
 
-    fn entry(&mut self, entry: Entry, sink: &mut dyn Sink) -> Result<()> {
+    /// Hands the rows of an entry to the sink, or says there what it is instead.
+    pub fn entry(&mut self, entry: Entry, sink: &mut dyn Sink) -> Result<()> {
         if entry.obsolete {
             sink.skip("obsolete");
             return Ok(());
@@ -223,30 +229,36 @@ impl<'a> Catalogue<'a> {
     fn header(&mut self, entry: &Entry, sink: &mut dyn Sink) -> Result<()> {
         sink.skip("header");
         let text = entry.forms.first().map_or("", |(_, text)| text.as_str());
-        let field = |name: &str| {
-            let lines = text.lines().filter_map(|line| line.split_once(':'));
-            lines
-                .filter(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-                .map(|(_, v)| v.trim())
-                .next()
-        };
+        let field = |name: &str| header_field(text, name);
         if let Some(plural) = field("Plural-Forms").and_then(Plural::parse) {
             self.plural = plural;
         }
         if self.lang.is_none() {
             self.lang = field("Language").and_then(tag::find).map(|tag| tag.to_string());
         }
-        let charset = field("Content-Type")
-            .and_then(|value| value.split_once("charset="))
-            .map(|(_, charset)| charset.trim().to_ascii_lowercase());
-        match charset.as_deref() {
-            None | Some("utf-8" | "utf8" | "us-ascii" | "ascii" | "charset" | "") => Ok(()),
+        match charset(text) {
+            None => Ok(()),
+            Some(_) if self.decoded => Ok(()),
             Some(other) => {
                 self.refused = true;
                 sink.refuse(&format!("the catalogue is in `{other}`; expected UTF-8"))
             }
         }
     }
+}
+
+/// The value of a field of a header.
+fn header_field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = header.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// The charset that a header says, in lower case, unless that is UTF-8, a part of it, or none.
+pub fn charset(header: &str) -> Option<String> {
+    let (_, charset) = header_field(header, "Content-Type")?.split_once("charset=")?;
+    let charset = charset.trim().to_ascii_lowercase();
+    let utf8 = matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii" | "charset" | "");
+    (!utf8).then_some(charset)
 }
 
 #[cfg(test)]
