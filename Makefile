@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 clean
+.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 bench-ingest clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -46,6 +46,12 @@ check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
 	$(ENV)
 	cargo build --locked
 	scripts/check-hf.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+bench-ingest: ## ingest timed against DuckDB, Polars, warcio and others (needs ../shared/data, 30 min)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked --release --no-default-features --features cli
+	tests/bench/ingest.sh "$$CARGO_TARGET_DIR/release/hexapla"
 
 check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at once
 	@scripts/tools.sh c++ cargo python3 pip
