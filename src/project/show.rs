@@ -263,7 +263,7 @@ fn read(file: &Location, encoding: Option<&str>, offset: u64, limit: usize) -> R
     let asked = encoding.map(charset::named).transpose()?;
     let mut input = Input::open(file, Charsets::Any, asked, &unread)?;
     let before = offset.saturating_sub(input.offset());
-    let io = |e: io::Error| Error::io(file.path(), e);
+    let io = |e: io::Error| Error::reading(file.path(), e);
     io::copy(&mut input.by_ref().take(before), &mut io::sink()).map_err(io)?;
     let mut bytes = Vec::new();
     if let Err(e) = input.take(limit as u64).read_to_end(&mut bytes)
