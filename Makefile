@@ -4,13 +4,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint docs reference check-hf check-s3 clean
+.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 bench-ingest clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the tools and fetch libtorch, nothing else
 	@scripts/tools.sh c++ cargo
@@ -47,11 +47,23 @@ check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
 	cargo build --locked
 	scripts/check-hf.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
+bench-ingest: ## ingest timed against DuckDB, Polars, warcio and others (needs ../shared/data, 30 min)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked --release --no-default-features --features cli
+	tests/bench/ingest.sh "$$CARGO_TARGET_DIR/release/hexapla"
+
 check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at once
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
 	cargo build --locked
 	scripts/check-s3.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-readers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 clean: ## remove what the demo wrote; the cache of builds and libtorch stays
 	@rm -rf target/demo

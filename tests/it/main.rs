@@ -3,7 +3,9 @@
 mod cli;
 mod faults;
 mod laws;
+mod messages;
 mod reference;
+mod shared;
 mod show;
 mod slt;
 mod tidy;

@@ -10,7 +10,7 @@ use std::path::Path;
 use hexapla::function::Signature;
 use hexapla::{schema, sql, token};
 
-fn compare(name: &str, page: &str) {
+pub fn compare(name: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -27,7 +27,7 @@ fn compare(name: &str, page: &str) {
 }
 
 /// A cell of a Markdown table.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
