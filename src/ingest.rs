@@ -170,12 +170,13 @@ fn read_all(
 }
 
 /// How many rows were unreadable so far, of all that may be.
-pub(crate) struct Limit {
+pub struct Limit {
     max: Option<u64>,
     rejected: AtomicU64,
 }
 
 impl Limit {
+    /// Of so many at most, if that is said.
     fn new(max: Option<u64>) -> Self {
         Self { max, rejected: AtomicU64::new(0) }
     }

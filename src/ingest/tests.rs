@@ -317,7 +317,7 @@ fn real_files_give_the_rows_of_their_manifest() {
     };
     // What is read, and the rows of the manifest that it should give.
     let cases: &[(&str, &[(&str, i64)])] = &[
-        ("path = 'jsonl/*'\ncolumns = { lang = 'none' }", &[("jsonl/", 1)]),
+        ("path = 'jsonl/*'", &[("jsonl/", 1)]),
         (
             "path = 'tsv/afrisenti/{lang}.{split}.tsv.gz'\ncolumns = { text = 'tweet' }",
             &[("tsv/afrisenti/", 1)],

@@ -168,7 +168,6 @@ fn members(file: &Found) -> Result<Vec<Found>> {
             return Ok(all);
         }
     };
-    let mut names = BTreeSet::new();
     for i in 0..archive.len() {
         let member = match archive.by_index_raw(i) {
             Ok(member) => member,
@@ -188,8 +187,6 @@ fn members(file: &Found) -> Result<Vec<Found>> {
         let method = METHODS.iter().find(|(known, _)| *known == member.compression());
         let fault = if leads_out(&name) {
             Some("the member's name leads out of the archive".to_string())
-        } else if !names.insert(name.clone()) {
-            Some("the archive has two members of this name".into())
         } else if member.encrypted() {
             Some("the member is encrypted".into())
         } else if method.is_none() {

@@ -261,21 +261,25 @@ impl<R: BufRead> Elements<R> {
 }
 
 /// Hands each element and tag that can be decoded to `f`, with its text; rejects what is
-/// broken, cut or no text.
+/// broken, cut or no text. Refuses a file with content that has none of them.
 pub fn each_element(
     input: Input<'_>,
     names: Names,
     sink: &mut dyn Sink,
     mut f: impl FnMut(Element<'_>, &str, &mut dyn Sink) -> Result<()>,
 ) -> Result<()> {
-    let mut elements = Elements::new(input.offset(), input, names);
+    let (begin, mut any) = (input.offset(), false);
+    let mut elements = Elements::new(begin, input, names);
     loop {
         match elements.next() {
-            Ok(None) => return Ok(()),
-            Ok(Some(element)) => match element.text() {
-                Ok(text) => f(element, text, sink)?,
-                Err(reason) => sink.reject(element.offset, &reason, element.bytes)?,
-            },
+            Ok(None) => break,
+            Ok(Some(element)) => {
+                any = true;
+                match element.text() {
+                    Ok(text) => f(element, text, sink)?,
+                    Err(reason) => sink.reject(element.offset, &reason, element.bytes)?,
+                }
+            }
             Err(e) => {
                 let (offset, bytes) = elements.unfinished();
                 let bytes = bytes.to_vec();
@@ -284,6 +288,10 @@ pub fn each_element(
             }
         }
     }
+    if !any && elements.into_inner().offset() > begin {
+        return sink.refuse(&format!("no `<{}>` in it", names.whole.join(">` or `<")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ impl<'a> Input<'a> {
         let raw = location.open(counted.clone())?;
         let io = |e: io::Error| Error::reading(location.path(), e);
         let (mut bytes, compression) = decompress::open(raw, &counted).map_err(io)?;
+        // A member is checked even where it is stored as it is.
+        let compression = compression.or(matches!(location, Location::Member(_)).then_some("zip"));
         let (mut head, mut failed) = (Vec::with_capacity(LOOK), None);
         match (&mut bytes).take(LOOK as u64).read_to_end(&mut head) {
             Err(e) if refused(&e) => return Err(io(e)),

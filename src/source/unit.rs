@@ -158,7 +158,11 @@ pub fn units(spec: &SourceSpec, root: &Path) -> Result<Vec<Unit>> {
         found = kept;
     }
     if found.is_empty() {
-        return Err(Error::usage("`exclude` leaves no file").within(place()));
+        let message = match spec.exclude.is_empty() {
+            true => "the archive has no member that is read",
+            false => "`exclude` leaves no file",
+        };
+        return Err(Error::usage(message).within(place()));
     }
     let mut units = Vec::new();
     let mut sides = Vec::new();

@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::physical_plan::ExecutionPlan;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -55,6 +56,7 @@ fn files(plan: &Arc<dyn ExecutionPlan>, paths: &mut Vec<PathBuf>) {
     let source = plan.downcast_ref::<DataSourceExec>().map(DataSourceExec::data_source);
     if let Some(scan) = source.and_then(|s| s.downcast_ref::<FileScanConfig>())
         && scan.file_source().file_type() == "parquet"
+        && scan.object_store_url == ObjectStoreUrl::local_filesystem()
     {
         let store = LocalFileSystem::new();
         let found = scan.file_groups.iter().flat_map(|group| group.iter());

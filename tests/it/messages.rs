@@ -253,7 +253,7 @@ fn markup() -> Vec<Case> {
         case("TMX in an unknown language", "a.tmx", tmx("", &(unit(0) + &other)))
             .with("a.tmx --into pairs"),
         case("TMX that is something else", "a.tmx", "habari ya asubuhi\n").with(langs),
-        case("WARC, cut in the middle", "a.warc", record(17) + &record(17)[..150]),
+        case("WARC, cut in the middle", "a.warc", record(17) + &record(17)[..100]),
         case("WARC with a length that is wrong", "a.warc", record(9) + &record(17)),
         case("WARC with a length beyond the file", "a.warc", record(17) + &record(9000)),
         case("a Wikipedia dump, cut in the middle", "a.xml.bz2", bzip2(&half(dump.into_bytes()))),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use hexapla::error::{Error, Result};
+use hexapla::error::Result;
 use hexapla::id;
 use hexapla::ingest::publish::ingest_to;
 use hexapla::ingest::{self, Options};
