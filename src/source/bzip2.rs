@@ -240,10 +240,13 @@ impl Read for Reader<'_> {
 /// A block to decode, and where its content goes.
 type Job = (Arc<Segment>, Sender<Option<Vec<u8>>>);
 
+/// Where jobs go, and where threads take them from.
+type Queue = (Sender<Job>, Arc<Mutex<Receiver<Job>>>);
+
 /// Threads that decode; they end when this is dropped.
 #[derive(Default)]
 struct Workers {
-    jobs: Option<(Sender<Job>, Arc<Mutex<Receiver<Job>>>)>,
+    jobs: Option<Queue>,
     threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
 }

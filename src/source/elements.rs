@@ -106,9 +106,9 @@ impl<R: BufRead> Elements<R> {
 
     /// The next element; `None` at the end. After an error, [`Self::unfinished`] holds what was
     /// being read.
-    pub fn next(&mut self) -> io::Result<Option<Element<'_>>> {
+    pub fn advance(&mut self) -> io::Result<Option<Element<'_>>> {
         self.window.begin();
-        let Some((name, kind)) = self.advance()? else { return Ok(None) };
+        let Some((name, kind)) = self.scan()? else { return Ok(None) };
         self.number += u64::from(self.names.whole.contains(&name));
         let bytes = self.window.bytes();
         let most = if kind == Kind::Broken(TOO_LONG) { KEPT } else { bytes.len() };
@@ -132,7 +132,7 @@ impl<R: BufRead> Elements<R> {
     }
 
     /// Moves past the next element, which then lies in the window.
-    fn advance(&mut self) -> io::Result<Option<Part>> {
+    fn scan(&mut self) -> io::Result<Option<Part>> {
         loop {
             match self.window.next(self.open.is_some())? {
                 Scan::End => {
@@ -271,7 +271,7 @@ pub fn each_element(
     let (begin, mut any) = (input.offset(), false);
     let mut elements = Elements::new(begin, input, names);
     loop {
-        match elements.next() {
+        match elements.advance() {
             Ok(None) => break,
             Ok(Some(element)) => {
                 any = true;
@@ -305,7 +305,7 @@ mod tests {
         let reader = io::BufReader::with_capacity(step, bytes);
         let mut elements = Elements::new(0, reader, NAMES);
         let mut out = Vec::new();
-        while let Some(element) = elements.next().unwrap() {
+        while let Some(element) = elements.advance().unwrap() {
             let at = element.offset as usize;
             assert_eq!(&bytes[at..at + element.bytes.len()], element.bytes);
             let text = String::from_utf8_lossy(element.bytes);

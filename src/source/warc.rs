@@ -209,7 +209,7 @@ fn response(record: &Record<'_>, mut about: About, unit: &Unit) -> Outcome {
     }
     let media = response.headers.get("Content-Type").unwrap_or_default();
     // Without a type, a page is at least told from pictures.
-    if !is_html(&media_type(media)) && !(media.is_empty() && sniff(response.sent)) {
+    if !(is_html(&media_type(media)) || media.is_empty() && sniff(response.sent)) {
         return whole(record, Skip("not HTML"));
     }
     if let Some(reason) = &record.cut {

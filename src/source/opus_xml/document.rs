@@ -39,7 +39,7 @@ impl Document {
         let mut elements = Elements::new(input.offset(), input, SENTENCES);
         let mut ids = 0;
         loop {
-            match elements.next() {
+            match elements.advance() {
                 Ok(None) => return Ok(document),
                 Ok(Some(element)) => {
                     let (id, outcome) = document.sentence(&element);

@@ -9,13 +9,17 @@ use memchr::memchr;
 
 /// Named fields in the order they came.
 #[derive(Debug, Default)]
-pub struct Headers<'a>(Vec<(&'a [u8], Cow<'a, [u8]>)>);
+pub struct Headers<'a>(Vec<Header<'a>>);
+
+/// A name and its value.
+type Header<'a> = (&'a [u8], Cow<'a, [u8]>);
 
 impl<'a> Headers<'a> {
     /// Reads lines up to an empty one, or one that `stop` knows to be no line of a header; gives
     /// how many bytes they take, the empty line included, and whether the empty line was there.
     pub fn parse(bytes: &'a [u8], stop: impl Fn(&[u8]) -> bool) -> (Self, usize, bool) {
-        let (mut fields, mut at): (Vec<(&[u8], Cow<[u8]>)>, usize) = (Vec::new(), 0);
+        let mut fields: Vec<Header<'_>> = Vec::new();
+        let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             let (line, length) = line(rest);

@@ -350,8 +350,9 @@ impl Writer<'_> {
 /// Makes one space of several, as a browser does.
 fn collapse(out: &mut Vec<u8>, line: usize) {
     let Some(first) = memmem::find(&out[line..], b"  ") else { return };
-    let mut to = line + first;
-    for from in to..out.len() {
+    let begin = line + first;
+    let mut to = begin;
+    for from in begin..out.len() {
         if out[from] != b' ' || to == line || out[to - 1] != b' ' {
             out[to] = out[from];
             to += 1;
