@@ -4,13 +4,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint docs reference check-hf check-s3 bench-ingest clean
+.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 bench-ingest clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the tools and fetch libtorch, nothing else
 	@scripts/tools.sh c++ cargo
@@ -58,6 +58,12 @@ check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at 
 	$(ENV)
 	cargo build --locked
 	scripts/check-s3.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-readers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 clean: ## remove what the demo wrote; the cache of builds and libtorch stays
 	@rm -rf target/demo

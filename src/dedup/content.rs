@@ -65,30 +65,31 @@ pub fn pair_key(src: &str, tgt: &str) -> u128 {
 /// ```
 pub fn folded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    if text.is_ascii() {
-        text.chars().for_each(|c| append(&mut out, c));
-    } else if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-        text.chars().for_each(|c| append(&mut out, c));
+    if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        append(&mut out, text.chars());
     } else {
-        text.nfkc().for_each(|c| append(&mut out, c));
-    }
-    if out.ends_with(' ') {
-        out.pop();
+        append(&mut out, text.nfkc());
     }
     out
 }
 
-fn append(out: &mut String, c: char) {
-    if c.is_whitespace() {
-        if !out.is_empty() && !out.ends_with(' ') {
+fn append(out: &mut String, chars: impl Iterator<Item = char>) {
+    let mut space = false;
+    for c in chars {
+        if c.is_whitespace() {
+            space = !out.is_empty();
+            continue;
+        }
+        if std::mem::take(&mut space) {
             out.push(' ');
         }
-    } else if c.is_ascii() {
-        out.push(c.to_ascii_lowercase());
-    } else {
-        // One letter at a time: the final-sigma rule of whole words would make it depend on what
-        // follows, and capitals have only one sigma.
-        out.extend(c.to_lowercase().map(|c| if c == 'ς' { 'σ' } else { c }));
+        if c.is_ascii() {
+            out.push(c.to_ascii_lowercase());
+        } else {
+            // One letter at a time: the final-sigma rule of whole words would make it depend on
+            // what follows, and capitals have only one sigma.
+            out.extend(c.to_lowercase().map(|c| if c == 'ς' { 'σ' } else { c }));
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 
 use arrow::datatypes::DataType;
 
+use super::script;
 use super::tag::Tag;
 use super::whatlang;
 use crate::error::{Error, Result};
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value, struct_of};
-use crate::text::script;
 
 /// A model that needs no file.
 pub struct Model {

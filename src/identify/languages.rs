@@ -72,9 +72,9 @@ fn data_lines(data: &'static str) -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::script;
     use super::*;
     use crate::identify::tag::find;
-    use crate::text::script;
 
     #[test]
     fn every_code_of_the_tables_is_its_own_and_every_tag_a_fixed_point() {

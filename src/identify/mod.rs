@@ -1,8 +1,9 @@
-//! Languages: tags and their conversion, measured labels.
+//! Languages and scripts: of characters and texts, tags and their conversion, measured labels.
 //!
 //! The only place that knows language codes.
 
 pub mod languages;
+pub mod script;
 pub mod tag;
 
 pub mod hans;

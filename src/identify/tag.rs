@@ -11,8 +11,8 @@
 use std::fmt;
 
 use super::languages::{self, languages};
+use super::script;
 use crate::error::{self, Error, Result};
-use crate::text::script;
 
 /// A language and a script it is written in; displayed as `deu_Latn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

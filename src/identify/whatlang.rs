@@ -1,11 +1,11 @@
-//! Labels of the crate `whatlang`: trigrams and alphabets of 69 languages, no model file.
+//! Labels of the crate `whatlang`: trigrams and alphabets of 70 languages, no model file.
 //!
 //! It knows no Swahili, Icelandic or Yoruba and calls them something else with confidence; wide
 //! corpora need another model.
 
 use super::detect_lang::Detected;
+use super::script::{is_letter, is_of};
 use super::{hans, tag};
-use crate::text::script::{is_letter, is_of};
 
 /// The label of a text with letters in the script `found`.
 pub fn detect(text: &str, found: &'static str) -> Detected {
@@ -50,4 +50,12 @@ pub fn knows(tag: &str) -> bool {
     ::whatlang::Lang::all().iter().filter_map(|lang| tag::find(lang.code())).any(|known| {
         known.to_string() == tag || (known.code == "cmn" && tag.starts_with("cmn_Han"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_knows_as_many_languages_as_the_header_says() {
+        assert_eq!(::whatlang::Lang::all().len(), 70);
+    }
 }

@@ -142,7 +142,7 @@ fn without_citations(line: &str) -> String {
         let close = from.find(']').map_or("", |close| &from[1..close]);
         let is_citation = from.contains(']')
             && (matches!(close, "edit" | "citation needed")
-                || close.chars().all(crate::text::script::is_digit));
+                || close.chars().all(crate::identify::script::is_digit));
         if is_citation {
             rest = &from[close.len() + 2..];
         } else {

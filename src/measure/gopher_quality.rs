@@ -11,8 +11,8 @@ use super::python::{lines, strip};
 use super::verdict::{self, Profile, first_broken, is_non_symbol, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
-use crate::identify::tag;
-use crate::text::{script, segment};
+use crate::identify::{script, tag};
+use crate::text::segment;
 
 const MIN_WORDS: usize = 50;
 const MAX_WORDS: usize = 100_000;

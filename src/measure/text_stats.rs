@@ -8,7 +8,8 @@ use super::python::{lines, strip};
 use super::verdict::ratio;
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value, struct_of};
-use crate::text::{script, segment};
+use crate::identify::script;
+use crate::text::segment;
 
 /// `text_stats(text, lang)`.
 pub const TEXT_STATS: Function = Function {

@@ -7,8 +7,8 @@ use arrow::datatypes::DataType;
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
 use crate::identify::detect_lang::detect_lang;
+use crate::identify::script::is_letter;
 use crate::identify::tag::{self, Tag};
-use crate::text::script::is_letter;
 
 /// `lang_match(src, tgt, src_lang, tgt_lang [, model])`.
 pub const LANG_MATCH: Function = Function {

@@ -8,8 +8,8 @@ use icu_properties::{CodePointMapData, PropertyParser};
 
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Value};
+use crate::identify::script::is_letter;
 use crate::identify::tag::{self, Tag};
-use crate::text::script::is_letter;
 
 /// `script_match(src, tgt, src_lang, tgt_lang)`.
 pub const SCRIPT_MATCH: Function = Function {

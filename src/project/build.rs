@@ -10,13 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Project;
+use super::beside::{Beside, missing};
 use super::key::Ingredients;
-use super::node::Node;
+use super::node::{MIX_QUERY, Node};
 use crate::error::{Error, Result};
 use crate::sql::session::{Session, SessionOptions};
-use crate::store::manifest::Manifest;
-use crate::store::table::Table;
+use crate::store::manifest::{MANIFEST, Manifest};
+use crate::store::table::sweep;
 use crate::token::Tokenizer;
+use crate::token::functions::Named;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -112,13 +114,19 @@ pub fn run(
     Ok(builder.outcomes)
 }
 
-/// A session with every committed table of a project.
+/// A session with every committed table of a project. Tables and tokenizers are opened when a
+/// query first asks for them: one that is damaged does not keep the others from being read.
 pub fn session(project: &Project, options: &Options) -> Result<Session> {
     let mut session = Session::new(session_options(project, options)?)?;
     for node in project.nodes()? {
-        register(project, &mut session, &node)?;
+        if !register(project, &mut session, &node)? {
+            let hint = format!("`hexapla run {node}` builds it");
+            for name in tables_of(&node) {
+                session.add_unbuilt(&name, &hint)?;
+            }
+        }
     }
-    super::text::register(project, &mut session)?;
+    super::text::register(project, &mut session);
     Ok(session)
 }
 
@@ -129,6 +137,8 @@ pub(super) struct Builder<'a> {
     pub observer: &'a dyn Observer,
     pub session: Session,
     pub tokenizers: BTreeMap<String, Arc<Tokenizer>>,
+    /// Whether the node at hand is to be built from nothing.
+    pub forced: bool,
     changed: Vec<Node>,
     outcomes: Vec<Outcome>,
 }
@@ -142,6 +152,7 @@ impl<'a> Builder<'a> {
             observer,
             session,
             tokenizers: BTreeMap::new(),
+            forced: false,
             changed: Vec::new(),
             outcomes: Vec::new(),
         })
@@ -162,12 +173,17 @@ impl<'a> Builder<'a> {
             why = found.changes(old.as_ref());
             ingredients = Some(found);
         }
-        if let Some(old) = old.as_ref().filter(|_| why.is_empty() && node.is_data())
-            && let Some(part) = old.parts.iter().find(|p| !dir.join(&p.file).is_file())
-        {
-            why.push(format!("{} is missing", part.file));
-        }
-        if self.options.force && asked && why.is_empty() {
+        let beside = match &old {
+            Some(old) if why.is_empty() && node.is_data() => {
+                let beside = Beside::of(node, &dir, old).map_err(|e| e.within(node))?;
+                why.extend(missing(&dir, old, ""));
+                why.extend(beside.iter().filter_map(Beside::missing));
+                beside
+            }
+            _ => Vec::new(),
+        };
+        self.forced = self.options.force && asked;
+        if self.forced && why.is_empty() {
             why.push("forced".into());
         }
         let state = match (why.is_empty(), self.options.dry_run) {
@@ -181,7 +197,8 @@ impl<'a> Builder<'a> {
             && node.is_data()
         {
             // What a killed run left of another version that nobody asks for any more.
-            crate::store::table::sweep(&dir, old).map_err(|e| e.within(node))?;
+            sweep(&dir, old).map_err(|e| e.within(node))?;
+            beside.iter().try_for_each(Beside::sweep).map_err(|e| e.within(node))?;
         }
         let manifest = match (state, ingredients) {
             (State::Built, Some(ingredients)) => {
@@ -224,6 +241,11 @@ impl<'a> Builder<'a> {
             let manifest = Manifest::expect(&self.dir(&need))?;
             found.add(need.to_string(), manifest.content());
         }
+        for table in self.project.dropped_read(node)? {
+            // It may change where the table of what is kept does not.
+            let manifest = Manifest::read(&self.project.dir.join("tables").join(&table))?;
+            found.add(table, manifest.map(|m| m.content()).unwrap_or_default());
+        }
         match node {
             Node::Source(table) => self.source_ingredients(table, &mut found)?,
             Node::Query(name) => self.query_ingredients(name, &mut found)?,
@@ -265,9 +287,12 @@ impl<'a> Builder<'a> {
     fn take_up(&mut self, node: &Node) -> Result<()> {
         register(self.project, &mut self.session, node)?;
         if let Node::Tokenizer(name) = node {
-            let tokenizer = Tokenizer::load(&self.dir(node))?;
+            let tokenizer = Tokenizer::load(&self.dir(node))
+                .map_err(|e| e.hint_with(format!("`hexapla run --force {node}` makes it anew")))?;
             self.tokenizers.insert(name.clone(), Arc::new(tokenizer));
-            super::text::add_kernels(&mut self.session, &self.tokenizers);
+            let known = self.tokenizers.iter();
+            let named = known.map(|(name, t)| (name.clone(), Named::loaded(t.clone()))).collect();
+            super::text::add_kernels(&mut self.session, named);
         }
         Ok(())
     }
@@ -311,23 +336,28 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Makes a committed node's tables known to a session; others have none.
-fn register(project: &Project, session: &mut Session, node: &Node) -> Result<()> {
-    let mut names = match node {
-        Node::Source(_) | Node::Mix(_) | Node::Eval(_) => vec![node.to_string()],
+/// The tables that a node makes, its own first.
+pub(super) fn tables_of(node: &Node) -> Vec<String> {
+    match node {
+        Node::Source(_) | Node::Eval(_) => vec![node.to_string()],
         Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],
-        _ => Vec::new(),
-    };
-    if let Node::Mix(name) = node {
-        names.push(format!("selection.{name}"));
+        Node::Mix(name) => vec![node.to_string(), format!("{MIX_QUERY}.{name}")],
+        Node::Tokenizer(_) | Node::Pack(_) | Node::Train(_) => Vec::new(),
     }
-    for name in names {
-        let dir = project.dir.join("tables").join(&name);
-        if let Some(manifest) = Manifest::read(&dir)? {
-            session.add_table(&name, Table { dir, manifest })?;
-        }
+}
+
+/// Makes a committed node's tables known to a session, and tells whether it is committed.
+fn register(project: &Project, session: &mut Session, node: &Node) -> Result<bool> {
+    let dir = |name: &str| project.dir.join("tables").join(name);
+    let names = tables_of(node);
+    let there: Vec<bool> = names.iter().map(|name| dir(name).join(MANIFEST).is_file()).collect();
+    if there.first() != Some(&true) {
+        return Ok(false);
     }
-    Ok(())
+    for (name, _) in names.iter().zip(there).filter(|(_, there)| *there) {
+        session.add_folder(name, &dir(name))?;
+    }
+    Ok(true)
 }
 
 fn session_options(project: &Project, options: &Options) -> Result<SessionOptions> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::source::SourceSpec;
 use crate::token::train::TrainSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
@@ -229,21 +229,21 @@ impl Config {
 fn toml_error(text: &str, error: &toml::de::Error) -> Error {
     let line = error.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
     let message = error.message();
-    let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    if let (true, Some((name, valid))) =
-        (message.starts_with("unknown field"), quoted.split_first())
-    {
-        let error = Error::usage(format!(
-            "{place}unknown key `{name}`; expected one of: {}",
-            valid.join(", ")
-        ));
-        return match nearest(name, valid) {
-            Some(near) => error.hint_with(format!("did you mean `{near}`?")),
-            None => error,
-        };
+    match line {
+        Some(line) => worded(message).within(format!("line {line}")),
+        None => worded(message),
     }
-    Error::usage(format!("{place}{message}"))
+}
+
+/// What the reader of TOML says, with the nearest key where one is unknown.
+pub(super) fn worded(message: &str) -> Error {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((name, valid)) if message.starts_with("unknown field") => {
+            Error::unknown("key", name, valid.iter().copied())
+        }
+        _ => Error::usage(message),
+    }
 }
 
 /// A count with an optional decimal suffix: `1500`, `"15k"`, `"2.5M"`, `"15B"`, `"1T"`.

@@ -67,6 +67,7 @@ impl Builder<'_> {
         } else {
             let options = ingest::Options {
                 threads: self.threads(),
+                force: self.forced,
                 max_errors: self.options.max_errors,
                 ..ingest::Options::default()
             };
@@ -134,6 +135,7 @@ impl Builder<'_> {
             out_dir: tables.join(table),
             dropped_dir: tables.join(format!("{table}_dropped")),
             threads: self.threads(),
+            force: self.forced,
             manifest: Manifest {
                 params: params.iter().map(|(n, v)| (n.clone(), v.to_json())).collect(),
                 ..manifest

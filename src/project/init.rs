@@ -1,4 +1,6 @@
-//! New projects: templates that run as they are.
+//! New projects: a template's project file, and empty folders for queries and checks.
+//!
+//! Writes no data: a template says where it looks for files, and runs once they are there.
 
 use std::fs;
 use std::path::Path;

@@ -9,6 +9,7 @@ pub mod init;
 pub mod node;
 pub mod show;
 
+mod beside;
 mod data;
 mod key;
 #[cfg(feature = "train")]
@@ -22,7 +23,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use self::config::{Config, PackConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
+use crate::identify::tag;
 use crate::sql::recipe::{self, ParamValue, Query};
 use crate::train::config::TrainConfig;
 
@@ -59,7 +61,7 @@ impl Project {
         };
         let (name, value) = text.split_once('=').ok_or_else(bad)?;
         let (query, param) = name.trim().split_once('.').ok_or_else(bad)?;
-        let value = param_value(&toml_value(value.trim())).map_err(|e| e.within(name))?;
+        let value = self.param_value(&toml_value(value.trim())).map_err(|e| e.within(name))?;
         self.overrides.entry(query.into()).or_default().insert(param.into(), value);
         self.check_params(query, [param].into_iter())?;
         recipe::typed(self.query(query)?, self.params_of(query)?).map(|_| ())
@@ -84,7 +86,7 @@ impl Project {
         place.as_table_mut().ok_or_else(bad)?.insert((*last).into(), toml_value(value.trim()));
         let config: TrainConfig = whole
             .try_into()
-            .map_err(|e: toml::de::Error| Error::usage(e.message().to_string()).within(text))?;
+            .map_err(|e: toml::de::Error| config::worded(e.message()).within(text))?;
         config.validate().map_err(|e| e.within(text))?;
         self.config.train.insert(run.into(), config);
         Ok(())
@@ -103,8 +105,8 @@ impl Project {
         let mut params: BTreeMap<String, ParamValue> =
             self.query(query)?.params.iter().map(|p| (p.name.clone(), p.default.clone())).collect();
         for (name, value) in self.config.params.get(query).into_iter().flatten() {
-            let value =
-                param_value(value).map_err(|e| e.within(format!("[params.{query}] {name}")))?;
+            let place = format!("[params.{query}] {name}");
+            let value = self.param_value(value).map_err(|e| e.within(place))?;
             params.insert(name.clone(), value);
         }
         if let Some(values) = self.overrides.get(query) {
@@ -153,6 +155,49 @@ impl Project {
         }
     }
 
+    /// A parameter as the project file writes it: a scalar, or a table with `default` and keys. A
+    /// key is the name of a source, else a language, which becomes its tag: `pick` compares it
+    /// with what stands in the tables.
+    fn param_value(&self, value: &toml::Value) -> Result<ParamValue> {
+        let json = serde_json::to_value(value).map_err(|e| Error::usage(e.to_string()))?;
+        let (default, given) = match ParamValue::from_json(&json)? {
+            ParamValue::Keyed { default, keys } => (default, keys),
+            scalar => return Ok(scalar),
+        };
+        let mut keys = BTreeMap::new();
+        for (given, value) in given {
+            let key = match tag::find(&given) {
+                Some(tag) if !self.config.source.contains_key(&given) => tag.to_string(),
+                None if !self.config.source.contains_key(&given) => {
+                    return Err(self.unknown_key(&given));
+                }
+                _ => given.clone(),
+            };
+            if keys.insert(key.clone(), value).is_some() {
+                return Err(Error::usage(format!("`{given}`: a value for `{key}` is there twice")));
+            }
+        }
+        Ok(ParamValue::Keyed { default, keys })
+    }
+
+    fn unknown_key(&self, key: &str) -> Error {
+        let sources: Vec<&str> = self.config.source.keys().map(String::as_str).collect();
+        let named = match sources.is_empty() {
+            true => "the name of a source".to_string(),
+            false => format!("one of the sources {}", sources.join(", ")),
+        };
+        let error = Error::usage(format!(
+            "unknown key `{key}`; expected `default`, {named}, or a language such as `isl_Latn`"
+        ));
+        let near = nearest(key, &[&["default"], sources.as_slice()].concat());
+        let language = tag::tag(key).err();
+        match (near, language.as_ref().and_then(Error::hint)) {
+            (Some(near), _) => error.hint_with(format!("did you mean `{near}`?")),
+            (None, Some(hint)) => error.hint_with(hint),
+            (None, None) => error,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         for query in &self.queries {
             check_name(&query.name).map_err(|e| match &query.origin {
@@ -194,7 +239,6 @@ impl Project {
     }
 }
 
-/// What TOML reads as a number, truth value or table is one; anything else is text.
 /// Whether a query may make a table of this name: it is a folder's name and an SQL identifier.
 fn check_name(name: &str) -> Result<()> {
     let why = if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
@@ -210,15 +254,10 @@ fn check_name(name: &str) -> Result<()> {
         .hint_with("change `-- out:`"))
 }
 
+/// What TOML reads as a number, truth value or table is one; anything else is text.
 fn toml_value(text: &str) -> toml::Value {
     toml::from_str::<toml::Table>(&format!("v = {text}"))
         .ok()
         .and_then(|mut t| t.remove("v"))
         .unwrap_or_else(|| toml::Value::String(text.into()))
-}
-
-/// A parameter as the project file writes it: a scalar, or a table with `default` and keys.
-fn param_value(value: &toml::Value) -> Result<ParamValue> {
-    let json = serde_json::to_value(value).map_err(|e| Error::usage(e.to_string()))?;
-    ParamValue::from_json(&json)
 }

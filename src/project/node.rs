@@ -1,7 +1,8 @@
 //! Nodes: everything a project can build, by name, with what each needs.
 //!
-//! A node's name is what a user types: `kept`, `tokenizer.main`, `train.pretrain`. The order of
-//! [`Node`]'s list is a build order. Nothing is read but the project file and the queries.
+//! A node's name is what a user types: `kept`, `tokenizer.main`, `train.pretrain`. Lists of nodes
+//! are in a build order: what a node needs stands before it. Nothing is read but the project file
+//! and the queries, and nothing is built.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -187,6 +188,24 @@ impl Project {
         }
         needs.remove(node);
         Ok(needs.into_iter().collect())
+    }
+
+    /// The tables of dropped rows that a node reads.
+    pub(super) fn dropped_read(&self, node: &Node) -> Result<Vec<String>> {
+        let mut tables = match node {
+            Node::Query(name) => self.query(name)?.inputs.clone(),
+            Node::Train(name) => match &self.train(name)?.data {
+                Some(sql) => crate::sql::tables_read(sql)?,
+                None => Vec::new(),
+            },
+            Node::Eval(name) => match self.config.eval.get(name) {
+                Some(eval) => crate::sql::tables_read(&eval.data)?,
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        tables.retain(|table| table.ends_with("_dropped"));
+        Ok(tables)
     }
 
     /// What the project file lacks for a node to be built, if anything.

@@ -17,10 +17,11 @@ use super::key::Ingredients;
 use super::node::Node;
 use crate::error::{Error, Result};
 use crate::sql::session::Session;
-use crate::store::manifest::{Manifest, Part};
+use crate::store::manifest::{MANIFEST, Manifest, Part};
 use crate::store::verify::hash_file;
+use crate::token::functions::{self, Named};
 use crate::token::pack::{PackOptions, PackWriter};
-use crate::token::{Tokenizer, functions, train};
+use crate::token::{Tokenizer, train};
 
 /// The folder of a pack's validation rows, inside the pack.
 pub const VALIDATION: &str = "validation";
@@ -36,22 +37,18 @@ const TRAINING_TEXTS: &[&str] = &[
      FROM split s JOIN pairs p ON s.doc_id = p.doc_id WHERE s.split = 'train'",
 ];
 
-/// Makes the committed tokenizers of a project known to a session.
-pub(super) fn register(project: &Project, session: &mut Session) -> Result<()> {
-    let mut tokenizers = BTreeMap::new();
-    for name in project.config.tokenizer.keys() {
-        let dir = project.dir.join(Node::Tokenizer(name.clone()).folder());
-        if Manifest::read(&dir)?.is_some() {
-            tokenizers.insert(name.clone(), Arc::new(Tokenizer::load(&dir)?));
-        }
-    }
-    add_kernels(session, &tokenizers);
-    Ok(())
+/// Makes the committed tokenizers of a project known to a session; none is read yet.
+pub(super) fn register(project: &Project, session: &mut Session) {
+    let names = project.config.tokenizer.keys();
+    let all =
+        names.map(|name| (name.clone(), project.dir.join(Node::Tokenizer(name.clone()).folder())));
+    let there = all.filter(|(_, dir)| dir.join(MANIFEST).is_file());
+    add_kernels(session, there.map(|(name, dir)| (name, Named::folder(&dir))).collect());
 }
 
 /// Makes tokenizers callable by name in SQL.
-pub(super) fn add_kernels(session: &mut Session, tokenizers: &BTreeMap<String, Arc<Tokenizer>>) {
-    for kernel in functions::kernels(&Arc::new(tokenizers.clone())) {
+pub(super) fn add_kernels(session: &mut Session, tokenizers: BTreeMap<String, Named>) {
+    for kernel in functions::kernels(&Arc::new(tokenizers)) {
         session.add_kernel(kernel);
     }
 }

@@ -1,19 +1,20 @@
 //! Reading what stands in a project's folders into a [`Report`].
 //!
 //! Tables are walked side by side by `doc_id`; texts are fetched for the few rows that are shown.
-//! Nothing is built: what is not there is left out.
+//! Nothing is built: what is not there is left out, and so is a damaged table, which is named.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::metrics;
 use super::model::{
     Clusters, Dropped, Eval, Flow, Group, Kind, Language, Mix, Report, Sample, Share, Stage, Step,
 };
 use super::pick::{Draw, fetch};
-use super::rows::{Rows, detected, float, text, uint};
-use crate::error::{Error, Result};
+use super::rows::{Fault, Result, Rows, detected, float, text, uint};
+use crate::error::{self, Error};
 use crate::store::manifest::Manifest;
 use crate::store::table::Table;
 
@@ -22,30 +23,80 @@ const SAMPLES: usize = 3;
 /// Clusters shown.
 const LARGEST: usize = 5;
 
-/// Reads a project's tables, runs and evaluations; errors when a table that is there cannot be
-/// read. A project without any gives an empty report.
-pub fn gather(project: &Path) -> Result<Report> {
-    let tables = project.join("tables");
+/// Reads a project's tables, runs and evaluations; what cannot be read is named in `unreadable`.
+/// A project without any gives an empty report. Errors when the folders themselves cannot be read.
+pub fn gather(project: &Path) -> error::Result<Report> {
+    let tables = Tables { dir: project.join("tables"), damaged: RefCell::default() };
     let full = fs::canonicalize(project).map_err(|e| Error::io(project, e))?;
     let name = full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned();
-    let names = names(&tables)?;
+    let names = names(&tables.dir)?;
     let mut report = Report { project: name, ..Report::default() };
     for kind in [Kind::Documents, Kind::Pairs] {
-        report.flows.extend(flow(&tables, &names, kind)?);
+        report.flows.extend(tables.without_damaged(|| flow(&tables, &names, kind)).flatten());
     }
     for name in &names {
         if let Some(mix) = name.strip_prefix("mix.") {
-            report.mixes.push(plan(&tables, name, mix)?);
+            report.mixes.extend(tables.without_damaged(|| plan(&tables, name, mix)).flatten());
         } else if let Some(eval) = name.strip_prefix("eval.") {
-            report.evals.extend(evaluation(&tables, name, eval)?);
+            let evals = tables.without_damaged(|| evaluation(&tables, name, eval));
+            report.evals.extend(evals.into_iter().flatten());
         }
     }
-    report.runs = metrics::runs(&project.join("runs"))?;
+    report.unreadable = tables.faults();
+    match metrics::runs(&project.join("runs")) {
+        Ok(runs) => report.runs = runs,
+        Err(error) => report.unreadable.push(format!("runs: {error}")),
+    }
     Ok(report)
 }
 
+/// The tables of a project, less those that turned out to be damaged.
+struct Tables {
+    dir: PathBuf,
+    damaged: RefCell<BTreeMap<PathBuf, Error>>,
+}
+
+impl Tables {
+    /// A table that was committed, if there is one and it is not known to be damaged.
+    fn open(&self, name: &str) -> Result<Option<Table>> {
+        let dir = self.dir.join(name);
+        if self.damaged.borrow().contains_key(&dir) {
+            return Ok(None);
+        }
+        match Manifest::read(&dir) {
+            Ok(manifest) => Ok(manifest.map(|manifest| Table { dir, manifest })),
+            Err(error) => Err(Fault { dir, error }),
+        }
+    }
+
+    /// What `read` makes of the tables; it begins anew, without the table, when one is damaged.
+    fn without_damaged<T>(&self, read: impl Fn() -> Result<T>) -> Option<T> {
+        loop {
+            match read() {
+                Ok(found) => return Some(found),
+                Err(Fault { dir, error }) => {
+                    // Told twice of one table, there is nothing more to leave out.
+                    if self.damaged.borrow_mut().insert(dir, error).is_some() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is wrong, a sentence for each damaged table.
+    fn faults(&self) -> Vec<String> {
+        let damaged = self.damaged.borrow();
+        let told = damaged.iter().map(|(dir, error)| {
+            let name = dir.strip_prefix(&self.dir).unwrap_or(dir);
+            format!("table `{}`: {error}", name.display())
+        });
+        told.collect()
+    }
+}
+
 /// The folders of `tables/` by name.
-fn names(tables: &Path) -> Result<Vec<String>> {
+fn names(tables: &Path) -> error::Result<Vec<String>> {
     let entries = match fs::read_dir(tables) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -60,29 +111,25 @@ fn names(tables: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A table that was committed, if there is one.
-fn open(tables: &Path, name: &str) -> Result<Option<Table>> {
-    let dir = tables.join(name);
-    Ok(Manifest::read(&dir)?.map(|manifest| Table { dir, manifest }))
-}
-
-fn flow(tables: &Path, names: &[String], kind: Kind) -> Result<Option<Flow>> {
+fn flow(tables: &Tables, names: &[String], kind: Kind) -> Result<Option<Flow>> {
     let own = |name: &str| match kind {
-        Kind::Documents => open(tables, name),
-        Kind::Pairs => open(tables, &format!("pairs_{name}")),
+        Kind::Documents => tables.open(name),
+        Kind::Pairs => tables.open(&format!("pairs_{name}")),
     };
-    let Some(texts) = open(tables, kind.name())? else { return Ok(None) };
+    let texts = tables.open(kind.name())?;
     let measured = own("measured")?;
+    let Some(first) = measured.as_ref().or(texts.as_ref()) else { return Ok(None) };
     let selection = names.iter().find(|n| *n == "selection" || n.starts_with("selection."));
-    let selection = selection.map(|name| open(tables, name)).transpose()?.flatten();
+    let selection = selection.map(|name| tables.open(name)).transpose()?.flatten();
     let later = [
         (Stage::Kept, own("kept")?),
         (Stage::Deduped, own("deduped")?),
-        (Stage::Training, open(tables, "sized")?),
+        (Stage::Training, tables.open("sized")?),
         (Stage::Selected, selection),
     ];
-    let mut flow = Flow { kind, unreadable: texts.manifest.errors, ..Flow::default() };
-    flow.languages = languages(kind, measured.as_ref().unwrap_or(&texts), &later)?;
+    let unreadable = texts.as_ref().map_or(0, |texts| texts.manifest.errors);
+    let mut flow = Flow { kind, unreadable, ..Flow::default() };
+    flow.languages = languages(kind, first, &later)?;
 
     let mut samples: BTreeMap<u64, Sample> = BTreeMap::new();
     let mut drawn: Vec<(String, u64, Vec<u64>)> = Vec::new();
@@ -102,7 +149,7 @@ fn flow(tables: &Path, names: &[String], kind: Kind) -> Result<Option<Flow>> {
     let mut clusters = deduped.map(clusters).transpose()?;
     let largest = clusters.iter().flat_map(|c| &c.largest).map(|g| g.kept.doc_id);
     samples.extend(largest.map(|id| (id, Sample::default())));
-    fetch(kind, Some(&texts), measured.as_ref(), &mut samples)?;
+    fetch(kind, texts.as_ref(), measured.as_ref(), &mut samples)?;
 
     let sample = |id: &u64| samples.get(id).cloned().unwrap_or_default();
     for group in clusters.iter_mut().flat_map(|c| &mut c.largest) {
@@ -260,9 +307,10 @@ fn range(size: u64) -> (u64, u64) {
     }
 }
 
-fn plan(tables: &Path, table: &str, name: &str) -> Result<Mix> {
+fn plan(tables: &Tables, table: &str, name: &str) -> Result<Option<Mix>> {
+    let Some(table) = tables.open(table)? else { return Ok(None) };
     let mut mix = Mix { name: name.into(), ..Mix::default() };
-    each(tables, table, |batch, row| {
+    each(&table, |batch, row| {
         let kind = match text(batch, "kind", row) {
             Some("pairs") => Kind::Pairs,
             _ => Kind::Documents,
@@ -278,12 +326,13 @@ fn plan(tables: &Path, table: &str, name: &str) -> Result<Mix> {
         });
     })?;
     mix.shares.sort_by(|a, b| (a.stage, a.kind, &a.lang).cmp(&(b.stage, b.kind, &b.lang)));
-    Ok(mix)
+    Ok(Some(mix))
 }
 
-fn evaluation(tables: &Path, table: &str, name: &str) -> Result<Vec<Eval>> {
+fn evaluation(tables: &Tables, table: &str, name: &str) -> Result<Vec<Eval>> {
     let mut evals = Vec::new();
-    each(tables, table, |batch, row| {
+    let Some(table) = tables.open(table)? else { return Ok(evals) };
+    each(&table, |batch, row| {
         let cell = |column| text(batch, column, row).unwrap_or_default().to_string();
         let Some(value) = float(batch, "value", row).filter(|v| v.is_finite()) else { return };
         evals.push(Eval {
@@ -301,15 +350,10 @@ fn evaluation(tables: &Path, table: &str, name: &str) -> Result<Vec<Eval>> {
 }
 
 /// Calls `see` for each row of a table, part by part.
-fn each(
-    tables: &Path,
-    name: &str,
-    mut see: impl FnMut(&arrow::array::RecordBatch, usize),
-) -> Result<()> {
-    let Some(table) = open(tables, name)? else { return Ok(()) };
+fn each(table: &Table, mut see: impl FnMut(&arrow::array::RecordBatch, usize)) -> Result<()> {
     for part in &table.manifest.parts {
-        for batch in table.batches(part)? {
-            let batch = batch?;
+        for batch in table.batches(part).map_err(Fault::of(table))? {
+            let batch = batch.map_err(Fault::of(table))?;
             (0..batch.num_rows()).for_each(|row| see(&batch, row));
         }
     }

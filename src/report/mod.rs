@@ -23,8 +23,3 @@ pub use model::{
     Share, Stage, Step,
 };
 pub use page::render;
-
-/// A project's report as one HTML page; errors when a table that is there cannot be read.
-pub fn page(project: &std::path::Path) -> crate::error::Result<String> {
-    gather(project).map(|report| render(&report))
-}

@@ -13,6 +13,8 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// All rows of the evaluation tables.
     pub evals: Vec<Eval>,
+    /// What could not be read, a sentence each; everything else is shown.
+    pub unreadable: Vec<String>,
 }
 
 /// The two kinds of text.

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use super::html::count;
 use super::model::{Kind, Sample};
-use super::rows::{Rows, detected, text, uint};
-use crate::error::Result;
+use super::rows::{Result, Rows, detected, text, uint};
 use crate::id;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::table::Table;

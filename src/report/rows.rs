@@ -1,15 +1,37 @@
 //! Rows of a table by ascending `doc_id`, and cells by column name.
 //!
-//! Several tables are walked side by side in constant memory; nothing is joined in memory.
+//! Several tables are walked side by side in constant memory; nothing is joined in memory. What
+//! goes wrong is told with the table that it went wrong in, so that the others can be shown.
+
+use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Float64Type, Int64Type, UInt32Type, UInt64Type};
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
 use crate::store::manifest::Part;
 use crate::store::table::Table;
 
-type Batches<'t> = Box<dyn Iterator<Item = Result<RecordBatch>> + 't>;
+/// The result of reading a table.
+pub(super) type Result<T> = std::result::Result<T, Fault>;
+
+/// A table that cannot be read, and why.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl Fault {
+    /// The fault of a table from an error.
+    pub fn of(table: &Table) -> impl Fn(Error) -> Self + '_ {
+        |error| Self { dir: table.dir.clone(), error }
+    }
+}
+
+type Batches<'t> = Box<dyn Iterator<Item = error::Result<RecordBatch>> + 't>;
 
 /// A place in a table, moving towards larger ids.
 pub(super) struct Rows<'t> {
@@ -88,19 +110,23 @@ impl Run<'_> {
         loop {
             match self.batches.as_mut().and_then(Iterator::next) {
                 Some(batch) => {
-                    let batch = batch?;
+                    let batch = batch.map_err(Fault::of(self.table))?;
                     if batch.num_rows() > 0 {
                         let ids = batch.column_by_name("doc_id").filter(|c| c.null_count() == 0);
                         if ids.and_then(|c| c.as_primitive_opt::<UInt64Type>()).is_none() {
                             let message = "no column `doc_id` of type UInt64 without nulls";
-                            return Err(Error::input(&self.table.dir, message));
+                            let error = Error::input(&self.table.dir, message);
+                            return Err(Fault::of(self.table)(error));
                         }
                         self.batch = Some(batch);
                         return Ok(());
                     }
                 }
                 None => match self.parts.next() {
-                    Some(part) => self.batches = Some(Box::new(self.table.batches(part)?)),
+                    Some(part) => {
+                        let batches = self.table.batches(part).map_err(Fault::of(self.table))?;
+                        self.batches = Some(Box::new(batches));
+                    }
                     None => {
                         self.batch = None;
                         return Ok(());

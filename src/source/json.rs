@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::charset::Charsets;
 use super::fields::Fields;
 use super::input::{MAX_RECORD, decode, each_line, too_long};
+use super::text::BLANK;
 use super::{Into, Sink, Source, Unit};
 use crate::error::Result;
 
@@ -56,6 +57,7 @@ impl Source for Json {
         if self.lines {
             each_line(unit.open(read)?, sink, |offset, line, sink| {
                 if line.trim().is_empty() {
+                    sink.skip(BLANK);
                     Ok(())
                 } else {
                     object(&mut fields, offset, line, sink)

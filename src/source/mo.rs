@@ -1,8 +1,8 @@
 //! Compiled message catalogues of gettext: the rows that their `.po` would give.
 //!
 //! The layout is that of the gettext manual §10.3, in either byte order. The hash table is not
-//! looked at; strings put together for a system (revision 1) are counted and passed over. A file
-//! is read whole, up to the length that a record may have.
+//! looked at; strings that are put together for a system (minor revision 1) have the names of their
+//! parts, such as `%<PRIu64>`. A file is read whole, up to the length that a record may have.
 
 use std::sync::atomic::AtomicU64;
 
@@ -86,10 +86,23 @@ impl Source for Mo {
         let order = header.into_iter().chain((0..file.messages).filter(|n| Some(*n) != header));
         let mut room = bytes.len().saturating_mul(OVERLAP);
         for n in order {
-            catalogue.entry(file.entry(n, encoding, &mut room), sink)?;
+            let offset = (file.originals + 8 * n) as u64;
+            let strings = file.string(file.originals, n).zip(file.string(file.translations, n));
+            let entry = match strings {
+                Some(strings) => entry(offset, strings, encoding, &mut room),
+                None => fault(offset, "a string of the message is not in the file"),
+            };
+            catalogue.entry(entry, sink)?;
         }
-        for _ in 0..file.for_systems {
-            sink.skip("message put together for a system");
+        for n in 0..file.composed {
+            let [originals, translations] = file.composed_tables;
+            let offset = (originals + 4 * n) as u64;
+            let mut string = |table| file.composed(table, n, &mut room);
+            let entry = match string(originals).zip(string(translations)) {
+                Some((a, b)) => entry(offset, (&a, &b), encoding, &mut room),
+                None => fault(offset, "a string of the message is not in the file"),
+            };
+            catalogue.entry(entry, sink)?;
         }
         Ok(())
     }
@@ -102,8 +115,14 @@ struct File<'a> {
     messages: usize,
     originals: usize,
     translations: usize,
-    for_systems: usize,
+    /// How many messages are put together for a system, and where they and their parts are.
+    composed: usize,
+    composed_tables: [usize; 2],
+    parts: usize,
 }
+
+/// What stands for a part of a string after the last one.
+const NO_PART: usize = u32::MAX as usize;
 
 impl<'a> File<'a> {
     fn new(bytes: &'a [u8]) -> Result<Self, String> {
@@ -112,24 +131,45 @@ impl<'a> File<'a> {
             [a, b, c, d, ..] if [*a, *b, *c, *d] == BIG => true,
             _ => return Err("not a compiled catalogue".into()),
         };
-        let file = Self { bytes, big, messages: 0, originals: 0, translations: 0, for_systems: 0 };
+        let (messages, originals, translations, parts) = (0, 0, 0, 0);
+        let (composed, composed_tables) = (0, [0, 0]);
+        let file = Self {
+            bytes,
+            big,
+            messages,
+            originals,
+            translations,
+            composed,
+            composed_tables,
+            parts,
+        };
         let at = |at| file.number(at).ok_or("the catalogue ends inside its header");
         let revision = at(4)?;
         if revision >> 16 > 1 {
             return Err(format!("a catalogue of revision {}; expected 0 or 1", revision >> 16));
         }
         let (messages, originals, translations) = (at(8)?, at(12)?, at(16)?);
-        let inside = |table: usize| {
-            let end = messages.checked_mul(8).and_then(|bytes| bytes.checked_add(table));
+        let inside = |table: usize, n: usize, each: usize| {
+            let end = n.checked_mul(each).and_then(|bytes| bytes.checked_add(table));
             end.is_some_and(|end| end <= bytes.len())
         };
-        if !inside(originals) || !inside(translations) {
+        let all = inside(originals, messages, 8) && inside(translations, messages, 8);
+        let file = Self { messages, originals, translations, ..file };
+        let file = match revision & 0xffff {
+            0 => file,
+            _ => Self {
+                parts: at(32)?,
+                composed: at(36)?,
+                composed_tables: [at(40)?, at(44)?],
+                ..file
+            },
+        };
+        let composed = file.composed_tables.iter().all(|table| inside(*table, file.composed, 4));
+        if !all || !composed {
+            let messages = messages.saturating_add(file.composed);
             return Err(format!("the tables of {messages} messages are not all in the file"));
         }
-        // A count that no file of this length can have is no count.
-        let for_systems = if revision & 0xffff > 0 { at(36)? } else { 0 };
-        let for_systems = if for_systems > bytes.len() / 8 { 0 } else { for_systems };
-        Ok(Self { messages, originals, translations, for_systems, ..file })
+        Ok(file)
     }
 
     /// The number at a place.
@@ -139,10 +179,36 @@ impl<'a> File<'a> {
         usize::try_from(number).ok()
     }
 
-    /// Where a string of a table begins, and its bytes.
-    fn string(&self, table: usize, n: usize) -> Option<(usize, &'a [u8])> {
+    /// The bytes of a string of a table.
+    fn string(&self, table: usize, n: usize) -> Option<&'a [u8]> {
         let (length, begin) = (self.number(table + 8 * n)?, self.number(table + 8 * n + 4)?);
-        Some((begin, self.bytes.get(begin..begin.checked_add(length)?)?))
+        self.bytes.get(begin..begin.checked_add(length)?)
+    }
+
+    /// The bytes of a string that is put together of plain text and parts; what it took is off
+    /// `room`.
+    fn composed(&self, table: usize, n: usize, room: &mut usize) -> Option<Vec<u8>> {
+        let mut at = self.number(table + 4 * n)?;
+        let mut begin = self.number(at)?;
+        let mut text = Vec::new();
+        loop {
+            let (length, part) =
+                (self.number(at.checked_add(4)?)?, self.number(at.checked_add(8)?)?);
+            let end = begin.checked_add(length)?;
+            *room = room.checked_sub(length.checked_add(8)?)?;
+            text.extend_from_slice(self.bytes.get(begin..end)?);
+            if part == NO_PART {
+                // Unlike other strings, these have their NUL counted.
+                text.pop_if(|last| *last == 0);
+                return Some(text);
+            }
+            let name = self.string(self.parts.checked_add(part.checked_mul(8)?)?, 0)?;
+            *room = room.checked_sub(name.len())?;
+            text.push(b'<');
+            text.extend(name.iter().filter(|b| **b != 0));
+            text.push(b'>');
+            (begin, at) = (end, at + 8);
+        }
     }
 
     /// The message that is empty.
@@ -153,7 +219,7 @@ impl<'a> File<'a> {
     /// The charset that the header says, else UTF-8.
     fn encoding(&self) -> Result<&'static Encoding, String> {
         let header = self.header().and_then(|n| self.string(self.translations, n));
-        let header = String::from_utf8_lossy(header.map_or(&b""[..], |(_, bytes)| bytes));
+        let header = String::from_utf8_lossy(header.unwrap_or_default());
         let Some(label) = charset(&header) else { return Ok(UTF_8) };
         // Names of Windows that the Encoding Standard has under others.
         let known = match label.as_str() {
@@ -167,47 +233,51 @@ impl<'a> File<'a> {
             .filter(|encoding| encoding.is_ascii_compatible())
             .ok_or_else(|| format!("the catalogue is in `{label}`, which is not known"))
     }
+}
 
-    /// A message as it would stand in a `.po`; `room` is what all further ones may be long.
-    fn entry(&self, n: usize, encoding: &'static Encoding, room: &mut usize) -> Entry {
-        let offset = (self.originals + 8 * n) as u64;
-        let fault = |fault: &str| Entry { offset, fault: Some(fault.into()), ..Entry::default() };
-        let strings = (self.string(self.originals, n), self.string(self.translations, n));
-        let (Some((begin, original)), Some((_, translation))) = strings else {
-            return fault("a string of the message is not in the file");
-        };
-        let Some(left) = room.checked_sub(original.len() + translation.len()) else {
-            return fault("the strings of the catalogue lie over one another");
-        };
-        *room = left;
-        let decode = |bytes: &'a [u8]| {
-            let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
-            Some(text.into_owned())
-        };
-        let mut parts = original.split(|b| *b == 0);
-        let first = parts.next().unwrap_or_default();
-        let plural = parts.next();
-        let (context, id) = match first.iter().position(|b| *b == 4) {
-            Some(end) => (Some(&first[..end]), &first[end + 1..]),
-            None => (None, first),
-        };
-        // Of a message without a plural, gettext itself reads up to the first NUL.
-        let forms = translation.split(|b| *b == 0).take(if plural.is_some() { 1000 } else { 1 });
-        let forms: Option<Vec<(u64, String)>> =
-            (0..).zip(forms).map(|(n, form)| Some((n, decode(form)?))).collect();
-        let (context, plural) = (context.map(decode), plural.map(decode));
-        let raw = original[..original.len().min(RAW)].to_vec();
-        let offset = begin as u64;
-        let (Some(id), Some(forms), Some(context), Some(plural)) = (
-            decode(id),
-            forms,
-            context.map_or(Some(None), |c| c.map(Some)),
-            plural.map_or(Some(None), |p| p.map(Some)),
-        ) else {
+fn fault(offset: u64, fault: &str) -> Entry {
+    Entry { offset, fault: Some(fault.into()), ..Entry::default() }
+}
+
+/// A message as it would stand in a `.po`; `room` is what it and all further ones may be long.
+fn entry(
+    offset: u64,
+    (original, translation): (&[u8], &[u8]),
+    encoding: &'static Encoding,
+    room: &mut usize,
+) -> Entry {
+    let Some(left) = room.checked_sub(original.len() + translation.len()) else {
+        return fault(offset, "the strings of the catalogue lie over one another");
+    };
+    *room = left;
+    let decode = |bytes: &[u8]| {
+        let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
+        Some(text.into_owned())
+    };
+    let mut parts = original.split(|b| *b == 0);
+    let first = parts.next().unwrap_or_default();
+    let plural = parts.next();
+    let (context, id) = match first.iter().position(|b| *b == 4) {
+        Some(end) => (Some(&first[..end]), &first[end + 1..]),
+        None => (None, first),
+    };
+    // Of a message without a plural, gettext itself reads up to the first NUL.
+    let forms = translation.split(|b| *b == 0).take(if plural.is_some() { 1000 } else { 1 });
+    let forms: Option<Vec<(u64, String)>> =
+        (0..).zip(forms).map(|(n, form)| Some((n, decode(form)?))).collect();
+    let optional = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => decode(bytes).map(Some),
+        None => Some(None),
+    };
+    let raw = original[..original.len().min(RAW)].to_vec();
+    match (decode(id), forms, optional(context), optional(plural)) {
+        (Some(id), Some(forms), Some(context), Some(plural)) => {
+            Entry { offset, context, id: Some(id), plural, forms, raw, ..Entry::default() }
+        }
+        _ => {
             let fault = format!("not the charset of the catalogue, {}", encoding.name());
-            return Entry { offset, raw, fault: Some(fault), ..Entry::default() };
-        };
-        Entry { offset, context, id: Some(id), plural, forms, raw, ..Entry::default() }
+            Entry { offset, raw, fault: Some(fault), ..Entry::default() }
+        }
     }
 }
 
@@ -312,6 +382,22 @@ mod tests {
         assert_eq!(kept.rows.len(), 4);
         let (kept, _) = read(&MO, &[&bytes[..10]], "into = 'pairs'");
         assert_eq!(kept.reasons(), ["the catalogue ends inside its header"]);
+    }
+
+    #[test]
+    fn strings_for_a_system_have_the_names_of_their_parts() {
+        let header = [1, 0, 48, 48, 0, 48, 1, 48, 1, 56, 60];
+        let (part, tables) = ([7, 104], [64, 84]);
+        let original = [111, 1, 0, 6, NO_PART];
+        let translation = [118, 1, 0, 4, NO_PART];
+        let mut bytes = LITTLE.to_vec();
+        for number in [&header[..], &part, &tables, &original, &translation].concat() {
+            bytes.extend((number as u32).to_le_bytes());
+        }
+        bytes.extend("PRIu64\0% days\0% д\0".as_bytes());
+        let read = read(&MO, &[&bytes], "langs = ['en', 'ru']").0;
+        assert_eq!((read.texts(), read.reasons().len()), (vec!["%<PRIu64> days"], 0));
+        assert_eq!(read.rows[0].1.second.as_deref(), Some("%<PRIu64> д"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod xml;
 pub mod bzip2;
 pub mod conllu;
 pub mod delimited;
+pub mod html;
 pub mod json;
 pub mod mo;
 pub mod moses;
@@ -33,6 +34,7 @@ pub mod squad;
 pub mod subtitles;
 pub mod text;
 pub mod tmx;
+pub mod warc;
 pub mod wiki;
 pub mod xliff;
 
@@ -118,6 +120,7 @@ pub const SOURCES: &[&dyn Source] = &[
     &subtitles::CUES,
     &conllu::CONLLU,
     &wiki::WIKI,
+    &warc::WARC,
 ];
 
 /// The format with a name.
@@ -223,6 +226,10 @@ mod tests {
         assert_eq!(of("a.tsv", b"PAR1", Into::Documents).unwrap(), "parquet");
         assert_eq!(of("a.jsonl.zst", b"", Into::Documents).unwrap(), "jsonl");
         assert_eq!(of("a.TXT", b"x", Into::Documents).unwrap(), "text");
+        let questions = b"{\"version\": 2, \"data\": [{\"paragraphs\": [";
+        assert_eq!(of("a.json", questions, Into::Labelled).unwrap(), "squad");
+        assert_eq!(of("a.json", b"[{\"data\": 1}]", Into::Labelled).unwrap(), "json");
+        assert_eq!(of("a.json", questions, Into::Pairs).unwrap(), "json");
         assert_eq!(of("a.txt", b"x", Into::Pairs).unwrap(), "moses");
         assert_eq!(of("a.de", b"x", Into::Pairs).unwrap(), "moses");
         assert_eq!(of("a", b" {\"text\": 1}", Into::Documents).unwrap(), "jsonl");

@@ -15,6 +15,9 @@ pub const LINES: Text = Text(Division::Line);
 /// One document a paragraph.
 pub const PARAGRAPHS: Text = Text(Division::Paragraph);
 
+/// What a line without text is counted as, where lines are what is counted.
+pub const BLANK: &str = "blank line";
+
 /// A format of plain text.
 pub struct Text(Division);
 
@@ -65,7 +68,11 @@ impl Source for Text {
         match self.0 {
             Division::File => whole(input, sink, row),
             Division::Line => each_line(input, sink, |offset, line, sink| {
-                if line.trim().is_empty() { Ok(()) } else { sink.row(offset, row(line)) }
+                if line.trim().is_empty() {
+                    sink.skip(BLANK);
+                    return Ok(());
+                }
+                sink.row(offset, row(line))
             }),
             Division::Paragraph => paragraphs(input, sink, row),
         }

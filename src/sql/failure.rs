@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::files;
 use crate::error::{Error, Kind, nearest};
 
 /// The names that an error may have to offer.
@@ -16,10 +17,25 @@ use crate::error::{Error, Kind, nearest};
 pub(crate) struct Names {
     /// Tables as a query writes them.
     pub tables: Vec<String>,
+    /// Tables that could be there.
+    pub unbuilt: Vec<String>,
     /// Functions of all kinds.
     pub functions: Vec<String>,
     /// Table functions.
     pub table_functions: Vec<String>,
+    /// Structs that the query can ask for a field.
+    pub structs: Vec<Struct>,
+}
+
+/// A column or a function's result that has fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Struct {
+    /// The column or function.
+    pub name: String,
+    /// Its fields.
+    pub fields: Vec<String>,
+    /// Whether the query's text names it.
+    pub mentioned: bool,
 }
 
 /// Marks the two halves of an error that DataFusion is going to wrap into other text.
@@ -58,7 +74,7 @@ pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
                 root => message(&root.to_string(), names),
             },
         },
-        DataFusionError::SchemaError(inner, _) => schema(*inner),
+        DataFusionError::SchemaError(inner, _) => schema(*inner, names),
         DataFusionError::SQL(inner, _) => parser(&inner),
         DataFusionError::IoError(e) => Error::io("while running the query", e),
         DataFusionError::ObjectStore(e) => Error::io("while reading", tidy(&e.to_string())),
@@ -116,9 +132,14 @@ fn copy(error: &Error) -> Error {
     }
 }
 
-fn schema(error: SchemaError) -> Error {
+fn schema(error: SchemaError, names: &Names) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(of) = &field.relation
+                && !valid_fields.iter().any(|c| c.relation.as_ref() == Some(of))
+            {
+                return unknown_owner(of.table(), field.name(), &valid_fields, names);
+            }
             let mut valid: Vec<String> = Vec::new();
             let ours = valid_fields
                 .iter()
@@ -144,6 +165,36 @@ fn schema(error: SchemaError) -> Error {
             Error::usage(format!("column `{name}` is there twice"))
                 .hint_with("give one of them another name with AS")
         }
+    }
+}
+
+/// The error of `owner.name` where nothing is called `owner`.
+fn unknown_owner(owner: &str, name: &str, valid: &[Column], names: &Names) -> Error {
+    let tables = valid.iter().filter_map(|c| c.relation.as_ref()).map(|r| r.table().to_string());
+    let structs = names.structs.iter().map(|s| s.name.clone());
+    let mut choices: Vec<String> = Vec::new();
+    for choice in tables.chain(structs) {
+        if !choices.contains(&choice) {
+            choices.push(choice);
+        }
+    }
+    unknown(&format!("table or struct in `{owner}.{name}`:"), owner, &choices)
+}
+
+/// The error of a field that a struct lacks. Which struct is not said: it is one that the query
+/// names.
+fn unknown_field(name: &str, names: &Names) -> Error {
+    let mentioned: Vec<&Struct> = names.structs.iter().filter(|s| s.mentioned).collect();
+    let mut valid: Vec<String> = Vec::new();
+    for field in mentioned.iter().flat_map(|s| &s.fields) {
+        if !valid.contains(field) {
+            valid.push(field.clone());
+        }
+    }
+    match mentioned.as_slice() {
+        [] => Error::usage(format!("unknown field `{name}` of a struct")),
+        [only] => unknown(&format!("field of `{}`:", only.name), name, &valid),
+        _ => unknown("field of a struct:", name, &valid),
     }
 }
 
@@ -183,23 +234,36 @@ fn message(text: &str, names: &Names) -> Error {
         let name = name.trim_start_matches("hexapla.");
         let name = name.strip_prefix("main.").unwrap_or(name);
         let error = unknown("table", name, &names.tables);
-        return match names.tables.iter().any(|t| t == name) {
+        let unbuilt: Vec<&str> = names.unbuilt.iter().map(String::as_str).collect();
+        return match (names.tables.iter().any(|t| t == name), nearest(name, &unbuilt)) {
             // In quotes, the point is part of one name.
-            true => error.hint_with(format!("write {name} without quotes")),
-            false => error,
+            (true, _) => error.hint_with(format!("write {name} without quotes")),
+            (false, _) if files::is_path(name) => {
+                error.hint_with(format!("a path stands in single quotes: '{name}'"))
+            }
+            (false, Some(near)) if error.hint().is_none() => {
+                error.hint_with(format!("did you mean `{near}`? it is not built yet"))
+            }
+            (false, _) => error,
         };
     }
     if let Some(name) = between(text, "Invalid function '", "'") {
         return unknown_function(name, names);
     }
     if let Some(field) = between(text, "Field ", " not found in struct") {
-        return Error::usage(format!("unknown field `{}` of a struct", field.trim_matches('\'')));
+        return unknown_field(field.trim_matches('\''), names);
+    }
+    if let Some(ty) = between(text, "annot access field at argument 1: type ", " is not Struct") {
+        return Error::usage(format!("only structs have fields; this is {ty}"));
     }
     for refused in ["DDL", "DML", "Statement"] {
         if let Some((_, what)) = text.split_once(&format!("{refused} not supported: ")) {
             return Error::usage(format!("a query only reads; `{what}` is refused"))
                 .hint_with("tables are made by query files and `hexapla run`");
         }
+    }
+    if text.contains("No SQL statements were provided") {
+        return Error::usage("the query is empty");
     }
     if text.contains("only supports a single SQL statement") {
         return Error::usage("one query at a time");

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::source::SourceSpec;
 use crate::store;
 use crate::store::manifest::MANIFEST;
-use crate::store::table::Table;
+use crate::store::table::{Table, check_parquet};
 
 /// The names of the formats, as the option `format` takes them.
 pub(crate) const FORMATS: &[&str] = &["parquet", "jsonl", "csv", "tsv"];
@@ -48,7 +48,7 @@ pub(crate) async fn open(
         return remote::open(path, format, state).await;
     }
     if Path::new(path).join(MANIFEST).is_file() {
-        return Ok(Arc::new(StoredTable::new(Table::open(Path::new(path))?)?));
+        return Ok(Arc::new(StoredTable::new(path, Table::open(Path::new(path))?)?));
     }
     let paths = expand(path)?;
     let first = paths[0].to_string_lossy();
@@ -125,39 +125,6 @@ pub(super) async fn listing(
         .with_listing_options(options)
         .with_schema(Arc::new(schema));
     Ok(Arc::new(ListingTable::try_new(config).map_err(wrong)?))
-}
-
-/// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
-/// longer than the file.
-pub(super) fn check_parquet(path: &Path) -> Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let io = |e| Error::io(path, e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
-    let mut tail = [0; TAIL];
-    if bytes >= LEAST {
-        file.seek(SeekFrom::End(-(TAIL as i64))).map_err(io)?;
-        file.read_exact(&mut tail).map_err(io)?;
-    }
-    check_tail(path, &tail, bytes)
-}
-
-/// The last bytes of a Parquet file, which say how long its footer is.
-pub(super) const TAIL: usize = 8;
-/// The bytes of the shortest Parquet file.
-pub(super) const LEAST: u64 = 12;
-
-/// The same for the last bytes of a file of so many bytes.
-pub(super) fn check_tail(path: &Path, tail: &[u8], bytes: u64) -> Result<()> {
-    let footer = match tail {
-        // PARE ends files with an encrypted footer, which the crate names itself.
-        [a, b, c, d, b'P', b'A', b'R', b'1' | b'E'] => u32::from_le_bytes([*a, *b, *c, *d]),
-        _ => u32::MAX,
-    };
-    if u64::from(footer) + LEAST > bytes || footer == u32::MAX {
-        return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
-    }
-    Ok(())
 }
 
 /// The files that a path or glob stands for, sorted by name.

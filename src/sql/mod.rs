@@ -3,7 +3,9 @@
 //! The only place that names DataFusion; what it gives out is Arrow and hexapla's own types.
 
 mod adapt;
+mod catalog;
 mod corpus;
+mod damage;
 mod failure;
 mod files;
 pub mod functions;
@@ -22,7 +24,7 @@ mod table_function;
 pub use adapt::usage;
 pub use functions::FUNCTIONS;
 pub use recipe::tables_read;
-pub use session::{Session, SessionOptions};
+pub use session::{Rows, Session, SessionOptions};
 pub use table_function::TableFunction;
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{
-    ColumnStatistics, DFSchema, DataFusionError, Result as PlanResult, ScalarValue, Statistics,
+    ColumnStatistics, DFSchema, Result as PlanResult, ScalarValue, Statistics,
 };
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -29,8 +30,8 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable,
 };
-use futures::future::BoxFuture;
 
+use super::failure;
 use crate::error::{Error, Result};
 use crate::store::manifest::Part;
 use crate::store::table::Table;
@@ -41,6 +42,7 @@ pub(crate) const DOC_ID: &str = "doc_id";
 /// A committed table as queries see it.
 #[derive(Debug)]
 pub(crate) struct StoredTable {
+    name: String,
     table: Table,
     schema: SchemaRef,
     /// Of a table that is not in the file system: its store, and its folder there.
@@ -48,11 +50,11 @@ pub(crate) struct StoredTable {
 }
 
 impl StoredTable {
-    /// Reads the schema of the first part.
-    pub fn new(table: Table) -> Result<Self> {
+    /// Reads the schema of the first part; the name is told in errors.
+    pub fn new(name: &str, table: Table) -> Result<Self> {
         let schema = table.schema()?;
         let schema = viewed(schema.as_ref());
-        Ok(Self { table, schema, remote: None })
+        Ok(Self { name: name.into(), table, schema, remote: None })
     }
 
     /// A table whose parts are in a folder of an object store, with the columns of the parts.
@@ -62,7 +64,8 @@ impl StoredTable {
         store: ObjectStoreUrl,
         folder: ObjectPath,
     ) -> Self {
-        Self { table, schema: viewed(columns), remote: Some((store, folder)) }
+        let name = format!("{store}{folder}");
+        Self { name, table, schema: viewed(columns), remote: Some((store, folder)) }
     }
 
     /// The table that is read.
@@ -77,18 +80,18 @@ impl StoredTable {
 
     /// One part as the Parquet source wants it, with what the manifest knows of it.
     fn file(&self, part: &Part) -> PlanResult<PartitionedFile> {
-        let path = match &self.remote {
+        let location = match &self.remote {
             Some((_, folder)) => ObjectPath::parse(format!("{folder}/{}", part.file))?,
             None => {
-                let path = self.table.path(part);
-                // An object store knows no `..` and no links.
-                path.canonicalize()
-                    .map_err(|e| DataFusionError::Execution(format!("{}: {e}", path.display())))
-                    .and_then(|p| Ok(ObjectPath::from_absolute_path(p)?))?
+                let path = self
+                    .table
+                    .present(part)
+                    .map_err(|e| failure::wrap(e.within(format!("table `{}`", self.name))))?;
+                ObjectPath::from_absolute_path(path)?
             }
         };
         let mut file = PartitionedFile::new("", part.bytes);
-        file.object_meta.location = path;
+        file.object_meta.location = location;
         Ok(file.with_statistics(Arc::new(self.statistics_of([part]))))
     }
 
@@ -225,6 +228,7 @@ pub(crate) fn viewed(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+#[async_trait]
 impl TableProvider for StoredTable {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -246,21 +250,14 @@ impl TableProvider for StoredTable {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
-    fn scan<'a, 'b, 'c, 'd, 'f>(
-        &'a self,
-        state: &'b dyn Session,
-        projection: Option<&'c Vec<usize>>,
-        filters: &'d [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> BoxFuture<'f, PlanResult<Arc<dyn ExecutionPlan>>>
-    where
-        'a: 'f,
-        'b: 'f,
-        'c: 'f,
-        'd: 'f,
-        Self: 'f,
-    {
-        Box::pin(async move { self.plan(state, projection, filters, limit) })
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        self.plan(state, projection, filters, limit)
     }
 }
 
@@ -318,6 +315,14 @@ impl ExecutionPlan for MergedScan {
         context: Arc<TaskContext>,
     ) -> PlanResult<SendableRecordBatchStream> {
         self.merge.execute(partition, context)
+    }
+}
+
+/// The operators that a plan's root reads from, the scan inside of a merged one included.
+pub(crate) fn beneath(plan: &Arc<dyn ExecutionPlan>) -> Vec<&Arc<dyn ExecutionPlan>> {
+    match plan.downcast_ref::<MergedScan>() {
+        Some(scan) => vec![scan.merge.input()],
+        None => plan.children(),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{id, schema};
 const PART_BYTES: u64 = 1 << 30;
 
 /// The column that splits rows into kept and dropped.
-const REASON: &str = "reason";
+pub const REASON: &str = "reason";
 
 /// What to run, and where the result goes.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct RunSpec<'a> {
     pub dropped_dir: PathBuf,
     /// How many parts are made at once.
     pub threads: usize,
+    /// Make every part anew; otherwise what an earlier run finished is taken over.
+    pub force: bool,
     /// The manifest to complete: node, version, key, inputs, parameters and seed are there.
     pub manifest: Manifest,
 }
@@ -100,6 +102,10 @@ pub fn run(
         sql,
         reason: reason_column(&columns).map_err(place)?,
         schema,
+        hashes: [&spec.out_dir, &spec.dropped_dir]
+            .into_iter()
+            .flat_map(|dir| hashes(dir))
+            .collect(),
         done: AtomicU64::new(0),
         total,
         progress,
@@ -152,6 +158,8 @@ struct Job<'a> {
     part_key: String,
     schema: SchemaRef,
     reason: Option<usize>,
+    /// The hashes of the parts that are committed now.
+    hashes: BTreeMap<PathBuf, String>,
     done: AtomicU64,
     total: Option<u64>,
     progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
@@ -225,16 +233,26 @@ impl Job<'_> {
 
     /// What an earlier run made of this input part, if all of it is still there.
     fn finished(&self, key: &str, input: &Part) -> Result<Option<Outcome>> {
-        let Some(part) = part::find(&self.spec.out_dir, "", key)? else { return Ok(None) };
+        if self.spec.force {
+            return Ok(None);
+        }
+        let Some(part) = self.find(&self.spec.out_dir, key)? else { return Ok(None) };
         let dropped = part.dropped.clone();
         let mut dropped_parts = Vec::new();
         if dropped.values().sum::<u64>() > 0 {
-            match part::find(&self.spec.dropped_dir, "", key)? {
+            match self.find(&self.spec.dropped_dir, key)? {
                 Some(part) => dropped_parts.push(part),
                 None => return Ok(None),
             }
         }
         Ok(Some(Outcome { rows_in: input.rows, parts: vec![part], dropped_parts, dropped }))
+    }
+
+    /// A finished part, unless it is not any more what its manifest says.
+    fn find(&self, dir: &Path, key: &str) -> Result<Option<Part>> {
+        let listed = |part: &Part| self.hashes.get(&dir.join(&part.file));
+        let found = part::find(dir, "", key)?;
+        Ok(found.filter(|part| listed(part).is_none_or(|hash| *hash == part.xxh3)))
     }
 
     fn whole(&self) -> Result<Outcome> {
@@ -314,16 +332,31 @@ impl Job<'_> {
             sweep(dropped_dir, &gone)?;
         } else {
             manifest.commit(out_dir)?;
-            // An earlier version of the query had reasons.
-            match fs::remove_file(dropped_dir.join(MANIFEST)) {
-                Ok(()) => sweep(dropped_dir, &Manifest::default())?,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io(dropped_dir, e)),
-            }
+            // An earlier version of the query may have had reasons.
+            remove(dropped_dir)?;
         }
         sweep(out_dir, &manifest)?;
         Ok(manifest)
     }
+}
+
+/// The hashes of a table's parts; none when its manifest cannot be read.
+fn hashes(dir: &Path) -> Vec<(PathBuf, String)> {
+    let parts = Manifest::read(dir).ok().flatten().map(|m| m.parts).unwrap_or_default();
+    parts.into_iter().map(|part| (dir.join(&part.file), part.xxh3)).collect()
+}
+
+/// Removes a table whose query does not make it any more; there may be none.
+pub fn remove(dir: &Path) -> Result<()> {
+    match fs::remove_file(dir.join(MANIFEST)) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io(dir, e)),
+    }
+    sweep(dir, &Manifest::default())?;
+    // A folder with something else in it is not only ours.
+    let _ = fs::remove_dir(dir);
+    Ok(())
 }
 
 fn select(batch: &RecordBatch, rows: &BooleanArray) -> Result<RecordBatch> {

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -24,7 +23,9 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 use super::adapt::{constant_function, scalar_function};
-use super::failure::{self, Names};
+use super::catalog::{Entry, Tables};
+use super::damage;
+use super::failure::{self, Names, Struct};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::remote::Fetched;
@@ -61,7 +62,7 @@ pub struct Session {
     settings: Settings,
     context: SessionContext,
     kernels: Vec<Arc<dyn Kernel>>,
-    tables: BTreeMap<String, Arc<dyn TableProvider>>,
+    tables: BTreeMap<String, Arc<Entry>>,
 }
 
 #[derive(Clone)]
@@ -112,7 +113,8 @@ impl Session {
     ) -> Result<Session> {
         let mut tables = self.tables.clone();
         for (name, table) in replace {
-            tables.insert(name.into(), Arc::new(StoredTable::new(table)?));
+            let table = StoredTable::new(name, table)?;
+            tables.insert(name.into(), Arc::new(Entry::Open(Arc::new(table))));
         }
         let settings = Settings { partitions: 1, ..self.settings.clone() };
         Self::assemble(self.runtime.clone(), settings, self.kernels.clone(), tables)
@@ -122,7 +124,7 @@ impl Session {
         runtime: Arc<tokio::runtime::Runtime>,
         settings: Settings,
         kernels: Vec<Arc<dyn Kernel>>,
-        tables: BTreeMap<String, Arc<dyn TableProvider>>,
+        tables: BTreeMap<String, Arc<Entry>>,
     ) -> Result<Self> {
         let context = context(&settings)?;
         for function in functions::all() {
@@ -135,8 +137,8 @@ impl Session {
             context.register_udtf(function.name, Arc::new(Planned(function)));
         }
         let session = Self { runtime, settings, context, kernels, tables };
-        for (name, provider) in &session.tables {
-            session.register(name, provider.clone())?;
+        for (name, entry) in &session.tables {
+            session.register(name, entry.clone())?;
         }
         Ok(session)
     }
@@ -150,8 +152,20 @@ impl Session {
 
     /// Adds a table of the store; `mix.main` becomes table `main` of schema `mix`.
     pub fn add_table(&mut self, name: &str, table: Table) -> Result<()> {
-        let provider = StoredTable::new(table).map_err(|e| e.within(format!("table `{name}`")))?;
-        self.add(name, Arc::new(provider))
+        let table =
+            StoredTable::new(name, table).map_err(|e| e.within(format!("table `{name}`")))?;
+        self.add(name, Entry::Open(Arc::new(table)))
+    }
+
+    /// Adds the table of the store in a folder, which is opened when a query first reads it: what
+    /// is wrong with it is an error of that query.
+    pub fn add_folder(&mut self, name: &str, dir: &Path) -> Result<()> {
+        self.add(name, Entry::folder(name, dir))
+    }
+
+    /// Adds the name of a table that is not there yet; queries that read it are told the hint.
+    pub fn add_unbuilt(&mut self, name: &str, hint: &str) -> Result<()> {
+        self.add(name, Entry::Unbuilt { name: name.into(), hint: hint.into() })
     }
 
     /// Adds a Parquet, JSON lines, CSV or TSV file (also `.gz`, `.zst`), a glob of them, a folder
@@ -160,24 +174,24 @@ impl Session {
         let state = self.context.state();
         let path = path.to_string_lossy();
         let provider = self.runtime.block_on(files::open(&path, None, &state))?;
-        self.add(name, provider)
+        self.add(name, Entry::Open(provider))
     }
 
     /// The names of the tables, sorted.
     pub fn tables(&self) -> Vec<String> {
-        self.tables.keys().cloned().collect()
+        self.tables.iter().filter(|(_, e)| e.exists()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The columns of a table.
+    /// The columns of a table, which is opened.
     pub fn table_schema(&self, name: &str) -> Result<SchemaRef> {
-        let names = self.tables.keys().map(String::as_str);
-        let table = self.tables.get(name).ok_or_else(|| Error::unknown("table", name, names))?;
-        Ok(table.schema())
+        let names = self.tables();
+        let unknown = || Error::unknown("table", name, names.iter().map(String::as_str));
+        Ok(self.tables.get(name).ok_or_else(unknown)?.open()?.schema())
     }
 
-    /// The table of the store behind a name, if it is one.
+    /// The table of the store behind a name, if it is one that a query has read.
     pub fn stored(&self, name: &str) -> Option<&Table> {
-        self.tables.get(name)?.downcast_ref::<StoredTable>().map(StoredTable::table)
+        self.tables.get(name)?.opened()?.downcast_ref::<StoredTable>().map(StoredTable::table)
     }
 
     /// The scalar functions of hexapla in this session: the registry's, then those added.
@@ -222,36 +236,33 @@ impl Session {
     /// # Ok::<(), hexapla::error::Error>(())
     /// ```
     pub fn query(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        let mut batches = Vec::new();
-        let schema = self.stream(sql, &mut |batch| {
-            batches.push(batch);
-            Ok(())
-        })?;
+        let mut rows = self.rows(sql)?;
+        let mut batches = rows.by_ref().collect::<Result<Vec<_>>>()?;
         if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(schema));
+            batches.push(RecordBatch::new_empty(rows.schema()));
         }
         Ok(batches)
     }
 
-    /// Hands the rows of a query to `each` as they come and returns their schema. Rows that are
-    /// only selected come in the order of their table; those of aggregates, windows and sorts are
-    /// made by all threads and have the order that the query asks for.
+    /// Hands the rows of a query to `each` as they come and returns their schema.
     pub fn stream(
         &self,
         sql: &str,
         each: &mut dyn FnMut(RecordBatch) -> Result<()>,
     ) -> Result<SchemaRef> {
-        let mut stream = self.start(sql)?;
-        let schema = stream.schema();
-        loop {
-            // The callback runs outside of the runtime and may use the session itself.
-            match self.runtime.block_on(stream.next()) {
-                None => return Ok(schema),
-                Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => each(batch)?,
-                Some(Err(e)) => return Err(self.failed(e)),
-            }
-        }
+        let mut rows = self.rows(sql)?;
+        rows.by_ref().try_for_each(|batch| each(batch?))?;
+        Ok(rows.schema())
+    }
+
+    /// The rows of a query as they come, batch by batch; the query may be bigger than memory. Rows
+    /// that are only selected come in the order of their table; those of aggregates, windows and
+    /// sorts are made by all threads and have the order that the query asks for.
+    pub fn rows(&self, sql: &str) -> Result<Rows<'_>> {
+        let plan = self.physical(sql)?;
+        let _inside = self.runtime.enter();
+        let stream = execute_stream(plan.clone(), self.context.task_ctx());
+        Ok(Rows { session: self, plan, stream: stream.map_err(|e| self.failed(e))? })
     }
 
     /// The columns that a query gives, without running it.
@@ -271,12 +282,13 @@ impl Session {
         Ok(displayable(plan.as_ref()).set_show_schema(true).indent(false).to_string())
     }
 
-    fn add(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
-        self.tables.insert(name.into(), provider.clone());
-        self.register(name, provider)
+    fn add(&mut self, name: &str, entry: Entry) -> Result<()> {
+        let entry = Arc::new(entry);
+        self.tables.insert(name.into(), entry.clone());
+        self.register(name, entry)
     }
 
-    fn register(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+    fn register(&self, name: &str, entry: Arc<Entry>) -> Result<()> {
         let reference = parse_name(name).resolve(CATALOG, SCHEMA);
         let catalog = match self.context.catalog(CATALOG) {
             Some(catalog) => catalog,
@@ -286,20 +298,20 @@ impl Session {
                 catalog
             }
         };
-        let schema = match catalog.schema(&reference.schema) {
+        // DataFusion begins with an empty schema of its own kind, which opens nothing late.
+        let ours = catalog.schema(&reference.schema).filter(|schema| schema.is::<Tables>());
+        let schema = match ours {
             Some(schema) => schema,
             None => {
-                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                let schema: Arc<dyn SchemaProvider> = Arc::new(Tables::default());
                 let added = catalog.register_schema(&reference.schema, schema.clone());
                 added.map_err(|e| self.failed(e))?;
                 schema
             }
         };
-        if schema.table_exist(&reference.table) {
-            schema.deregister_table(&reference.table).map_err(|e| self.failed(e))?;
+        if let Some(tables) = schema.downcast_ref::<Tables>() {
+            tables.put(&reference.table, entry);
         }
-        let added = schema.register_table(reference.table.to_string(), provider);
-        added.map_err(|e| self.failed(e))?;
         Ok(())
     }
 
@@ -311,17 +323,23 @@ impl Session {
                 state.sql_to_statement(sql, &Dialect::Generic).map_err(|e| self.failed(e))?;
             let references =
                 state.resolve_table_references(&statement).map_err(|e| self.failed(e))?;
-            for reference in references {
+            for reference in &references {
                 // Opened anew each time: the file may have changed since an earlier query.
-                let name = reference.table().to_string();
-                let ours = reference.schema().is_some() || self.tables.contains_key(&name);
-                let folder = || Path::new(&name).join(MANIFEST).is_file();
-                if !ours && (files::is_path(&name) || folder()) {
-                    let provider = files::open(&name, None, &state).await?;
-                    self.register(&name, provider)?;
+                let name = reference.table();
+                let known = self.tables.get(name).is_some_and(|entry| entry.exists());
+                let folder = || Path::new(name).join(MANIFEST).is_file();
+                if !known && reference.schema().is_none() && (files::is_path(name) || folder()) {
+                    let provider = files::open(name, None, &state).await?;
+                    self.register(name, Arc::new(Entry::Open(provider)))?;
                 }
             }
-            let plan = state.statement_to_plan(statement).await.map_err(|e| self.failed(e))?;
+            let plan = match state.statement_to_plan(statement).await {
+                Ok(plan) => plan,
+                Err(e) => {
+                    let structs = self.structs(sql).await;
+                    return Err(failure::convert(e, &Names { structs, ..self.names() }));
+                }
+            };
             SQLOptions::new()
                 .with_allow_ddl(false)
                 .with_allow_dml(false)
@@ -339,19 +357,17 @@ impl Session {
             state.config_mut().options_mut().execution.target_partitions = 1;
         }
         let physical = self.runtime.block_on(share::physical_plan(&state, &logical));
-        physical.map_err(|e| self.failed(e))
-    }
-
-    fn start(&self, sql: &str) -> Result<SendableRecordBatchStream> {
-        let plan = self.physical(sql)?;
-        let _inside = self.runtime.enter();
-        execute_stream(plan, self.context.task_ctx()).map_err(|e| self.failed(e))
+        physical.map_err(|e| {
+            // Some wrong names are found only when the plan is optimized.
+            let structs = self.runtime.block_on(self.structs(sql));
+            failure::convert(e, &Names { structs, ..self.names() })
+        })
     }
 
     /// The name under which a table was added.
     pub(crate) fn name_of(&self, provider: &Arc<dyn TableProvider>) -> Option<String> {
-        let found = self.tables.iter().find(|(_, p)| Arc::ptr_eq(p, provider));
-        found.map(|(name, _)| name.clone())
+        let is = |entry: &Entry| entry.opened().is_some_and(|p| Arc::ptr_eq(p, provider));
+        self.tables.iter().find(|(_, entry)| is(entry)).map(|(name, _)| name.clone())
     }
 
     /// The threads that work on a query or on several parts at once.
@@ -360,18 +376,85 @@ impl Session {
     }
 
     pub(crate) fn failed(&self, error: datafusion::common::DataFusionError) -> Error {
+        failure::convert(error, &self.names())
+    }
+
+    fn names(&self) -> Names {
         let state = self.context.state();
         let mut functions: Vec<String> = state.scalar_functions().keys().cloned().collect();
         functions.extend(state.aggregate_functions().keys().cloned());
         functions.extend(state.window_functions().keys().cloned());
         functions.sort();
         functions.dedup();
-        let names = Names {
+        Names {
             tables: self.tables(),
+            unbuilt: self
+                .tables
+                .iter()
+                .filter(|(_, e)| !e.exists())
+                .map(|(n, _)| n.clone())
+                .collect(),
             functions,
             table_functions: TABLE_FUNCTIONS.iter().map(|f| f.name.to_string()).collect(),
+            structs: Vec::new(),
+        }
+    }
+
+    /// The structs that a query can ask for a field: columns of its tables, results of its
+    /// functions.
+    async fn structs(&self, sql: &str) -> Vec<Struct> {
+        let state = self.context.state();
+        let statement = state.sql_to_statement(sql, &Dialect::Generic);
+        let references = statement.and_then(|s| state.resolve_table_references(&s));
+        let mut found = Vec::new();
+        let mut see = |name: &str, ty: &DataType| {
+            if let DataType::Struct(fields) = ty {
+                found.push(Struct {
+                    name: name.into(),
+                    fields: fields.iter().map(|f| f.name().clone()).collect(),
+                    mentioned: mentions(sql, name, ""),
+                });
+            }
         };
-        failure::convert(error, &names)
+        for reference in references.unwrap_or_default() {
+            let Ok(schema) = state.schema_for_ref(reference.clone()) else { continue };
+            // A table that cannot be read has its own error.
+            let Ok(Some(table)) = schema.table(reference.table()).await else { continue };
+            table.schema().fields().iter().for_each(|f| see(f.name(), f.data_type()));
+        }
+        for signature in self.signatures().into_iter().filter(|s| calls(sql, s.name)) {
+            see(signature.name, &(signature.returns)());
+        }
+        found
+    }
+}
+
+/// The rows of a running query; empty batches are passed over.
+pub struct Rows<'s> {
+    session: &'s Session,
+    plan: Arc<dyn ExecutionPlan>,
+    stream: SendableRecordBatchStream,
+}
+
+impl Rows<'_> {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // Whoever takes the rows does so outside of the runtime and may use the session.
+            match self.session.runtime.block_on(self.stream.next())? {
+                Ok(batch) if batch.num_rows() == 0 => {}
+                Ok(batch) => return Some(Ok(batch)),
+                Err(e) => return Some(Err(self.session.failed(damage::located(e, &self.plan)))),
+            }
+        }
     }
 }
 
@@ -417,11 +500,16 @@ fn gathers(plan: &LogicalPlan) -> datafusion::common::Result<bool> {
 
 /// Whether a query's text calls a function: its name, as a word, before a parenthesis.
 pub(crate) fn calls(sql: &str, name: &str) -> bool {
+    mentions(sql, name, "(")
+}
+
+/// Whether a name stands in a query's text as a word, with `after` behind it.
+fn mentions(sql: &str, name: &str, after: &str) -> bool {
     let sql = sql.to_ascii_lowercase();
     let word = |c: char| c.is_alphanumeric() || c == '_';
     sql.match_indices(name).any(|(i, _)| {
-        let after = sql[i + name.len()..].trim_start();
-        after.starts_with('(') && !sql[..i].ends_with(word)
+        let rest = &sql[i + name.len()..];
+        !sql[..i].ends_with(word) && !rest.starts_with(word) && rest.trim_start().starts_with(after)
     })
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::whole::WholeFile;
 use crate::error::{Error, Result};
 use crate::id;
 
@@ -122,26 +123,11 @@ impl Manifest {
     }
 }
 
-/// Writes a file so that it is there whole or not at all: temporary, fsync, rename, fsync.
-///
-/// A link stays a link and its target is replaced; a pipe or a device is written to as it is.
+/// Writes a file so that it is there whole or not at all; see [`WholeFile`].
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let target = if path.is_symlink() { fs::canonicalize(path).ok() } else { None };
-    let path = target.as_deref().unwrap_or(path);
-    if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-        let mut file = File::options().write(true).open(path).map_err(|e| Error::io(path, e))?;
-        return file.write_all(bytes).map_err(|e| Error::io(path, e));
-    }
-    // A bare file name has the empty path for its folder.
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-    let mut temp =
-        tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
-    temp.write_all(bytes).map_err(|e| Error::io(path, e))?;
-    temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
-    temp.persist(path).map_err(|e| Error::io(path, e.error))?;
-    open_to_all(path)?;
-    sync_dir(dir)
+    let mut file = WholeFile::create(path)?;
+    file.write_all(bytes).map_err(|e| Error::io(path, e))?;
+    file.commit()
 }
 
 /// Gives a renamed temporary file the permissions that a plain file would have had.

@@ -13,3 +13,4 @@ pub mod reject;
 pub mod remote;
 pub mod table;
 pub mod verify;
+pub mod whole;

@@ -24,7 +24,8 @@ use super::manifest::{Part, open_to_all, sync_dir};
 use crate::error::{Error, Result};
 use crate::{id, schema};
 
-/// The footer's entry with the part as the manifest will list it, less its own hash.
+/// The footer's entry with the part as the manifest will list it, less its hash, its name and its
+/// key: equal rows with equal counts of what was dropped give equal bytes, whatever made them.
 const FOOTER: &str = "hexapla.part";
 
 /// A part being written; dropped unfinished, it leaves nothing behind.
@@ -124,7 +125,8 @@ impl PartWriter {
     pub fn finish(mut self) -> Result<Part> {
         let path = self.dir.join(&self.name);
         let io = |e: &dyn std::fmt::Display| Error::io(&path, e);
-        let note = serde_json::to_string(&self.part).map_err(|e| Error::internal(e.to_string()))?;
+        let note = Part { file: String::new(), key: String::new(), ..self.part.clone() };
+        let note = serde_json::to_string(&note).map_err(|e| Error::internal(e.to_string()))?;
         let note = KeyValue::new(FOOTER.into(), note);
         let mut out = self.writer.finish(note).map_err(|e| io(&e))?;
         out.flush().map_err(|e| io(&e))?;
@@ -163,7 +165,9 @@ pub fn find(dir: &Path, prefix: &str, key: &str) -> Result<Option<Part>> {
     let notes = reader.metadata().file_metadata().key_value_metadata();
     let note = notes.and_then(|n| n.iter().find(|n| n.key == FOOTER)).and_then(|n| n.value.clone());
     let part: Option<Part> = note.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(part.filter(|p| p.key == key && p.file == name).map(|part| Part {
+    Ok(part.map(|part| Part {
+        file: name,
+        key: key.into(),
         bytes: bytes.len() as u64,
         xxh3: id::hex128(id::hash128(&bytes)),
         ..part

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -12,6 +13,9 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::manifest::{MANIFEST, Manifest, Part};
 use crate::error::{Error, Result};
+
+/// Advice about a file that is not what its manifest says.
+pub(crate) const ADVICE: &str = "`hexapla verify` tells which files differ from the manifest";
 
 /// A committed table.
 #[derive(Debug, Clone)]
@@ -31,6 +35,20 @@ impl Table {
     /// Where a part lies.
     pub fn path(&self, part: &Part) -> PathBuf {
         self.dir.join(&part.file)
+    }
+
+    /// Where a part lies, without links; errors when it is missing or not as long as it was.
+    pub fn present(&self, part: &Part) -> Result<PathBuf> {
+        let path = self.path(part);
+        let found = path.canonicalize().and_then(|p| Ok((fs::metadata(&p)?.len(), p)));
+        match found {
+            Ok((bytes, path)) if bytes == part.bytes => Ok(path),
+            Ok((bytes, _)) => {
+                let message = format!("{bytes} bytes; it was written with {}", part.bytes);
+                Err(Error::input(&path, message).hint_with(ADVICE))
+            }
+            Err(e) => Err(Error::io(&path, e).hint_with(ADVICE)),
+        }
     }
 
     /// The schema of the first part; a table has at least one, be it empty.
@@ -70,11 +88,42 @@ impl Table {
 }
 
 fn reader(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| {
-        Error::input(path, e)
-            .hint_with("`hexapla verify` tells which files differ from the manifest")
-    })
+    let file = File::open(path).map_err(|e| Error::io(path, e).hint_with(ADVICE))?;
+    check_parquet(path).map_err(|e| e.hint_with(ADVICE))?;
+    ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| Error::input(path, e).hint_with(ADVICE))
+}
+
+/// The last bytes of a Parquet file, which say how long its footer is.
+pub const TAIL: usize = 8;
+/// The bytes of the shortest Parquet file.
+pub const LEAST: u64 = 12;
+
+/// Refuses what has no place for a Parquet footer: the parquet crate panics at a footer that is
+/// longer than the file.
+pub fn check_parquet(path: &Path) -> Result<()> {
+    let io = |e| Error::io(path, e);
+    let mut file = File::open(path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let mut tail = [0; TAIL];
+    if bytes >= LEAST {
+        file.seek(SeekFrom::End(-(TAIL as i64))).map_err(io)?;
+        file.read_exact(&mut tail).map_err(io)?;
+    }
+    check_tail(path, &tail, bytes)
+}
+
+/// The same for the last bytes of a file of so many bytes.
+pub fn check_tail(path: &Path, tail: &[u8], bytes: u64) -> Result<()> {
+    let footer = match tail {
+        // PARE ends files with an encrypted footer, which the crate names itself.
+        [a, b, c, d, b'P', b'A', b'R', b'1' | b'E'] => u32::from_le_bytes([*a, *b, *c, *d]),
+        _ => u32::MAX,
+    };
+    if u64::from(footer) + LEAST > bytes || footer == u32::MAX {
+        return Err(Error::input(path, "not a Parquet file, or only the beginning of one"));
+    }
+    Ok(())
 }
 
 /// Removes what the manifest does not list: parts of older commits and of killed runs.

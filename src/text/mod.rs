@@ -1,4 +1,4 @@
-//! Kernels on one text: normal forms, markup, words, scripts, counts.
+//! Kernels on one text: normal forms, markup, words, counts.
 //!
 //! No language identification, no quality verdicts.
 
@@ -7,13 +7,13 @@ pub mod wikitext;
 
 pub mod char_count;
 pub mod normalize_text;
-pub mod script;
 pub mod sentence_count;
 pub mod strip_markup;
 pub mod word_count;
 pub mod words;
 
 use crate::function::Function;
+use crate::identify::script;
 
 /// The SQL functions of this family, in the order of the documentation.
 pub const FUNCTIONS: &[&Function] = &[

@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 
 use icu_segmenter::{SentenceSegmenter, WordSegmenter, WordSegmenterBorrowed};
 
-use super::script;
-use crate::identify::tag;
+use crate::identify::{script, tag};
 
 /// Built once: construction looks up every dictionary.
 static WORDS: LazyLock<WordSegmenterBorrowed<'static>> =

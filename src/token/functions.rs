@@ -4,7 +4,8 @@
 //! the session itself knows no tokenizer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
 
@@ -14,7 +15,34 @@ use crate::id;
 use crate::token::Tokenizer;
 
 /// Tokenizers by the name that queries call them by.
-pub type Tokenizers = Arc<BTreeMap<String, Arc<Tokenizer>>>;
+pub type Tokenizers = Arc<BTreeMap<String, Named>>;
+
+/// A tokenizer that may be loaded when a query first calls it.
+pub struct Named {
+    dir: PathBuf,
+    loaded: OnceLock<Arc<Tokenizer>>,
+}
+
+impl Named {
+    /// A tokenizer at hand.
+    pub fn loaded(tokenizer: Arc<Tokenizer>) -> Self {
+        Self { dir: PathBuf::new(), loaded: OnceLock::from(tokenizer) }
+    }
+
+    /// The tokenizer in a folder, which is not read yet.
+    pub fn folder(dir: &Path) -> Self {
+        Self { dir: dir.into(), loaded: OnceLock::new() }
+    }
+
+    fn get(&self) -> Result<&Tokenizer> {
+        if self.loaded.get().is_none() {
+            // Of several threads that load it at once, one has its tokenizer kept.
+            let _ = self.loaded.set(Arc::new(Tokenizer::load(&self.dir)?));
+        }
+        let loaded = self.loaded.get().map(Arc::as_ref);
+        loaded.ok_or_else(|| Error::internal("a tokenizer was loaded and is gone"))
+    }
+}
 
 /// All kernels over these tokenizers.
 pub fn kernels(tokenizers: &Tokenizers) -> Vec<Arc<dyn Kernel>> {
@@ -60,23 +88,23 @@ impl TokenKernel {
     fn tokenizer(&self, name: Option<&Value<'_>>) -> Result<&Tokenizer> {
         let names = || self.tokenizers.keys().map(String::as_str);
         match name.and_then(Value::text) {
-            Some(name) => self
-                .tokenizers
-                .get(name)
-                .map(Arc::as_ref)
-                .ok_or_else(|| Error::unknown("tokenizer", name, names())),
-            None => match self.tokenizers.len() {
-                1 => self.tokenizers.values().next().map(Arc::as_ref),
-                _ => None,
-            }
-            .ok_or_else(|| {
-                let choices = names().collect::<Vec<_>>().join(", ");
-                Error::usage(format!("{} needs the name of a tokenizer", self.signature.name))
-                    .hint_with(match choices.is_empty() {
-                        true => "declare one as `[tokenizer.main]`".to_string(),
-                        false => format!("there are: {choices}"),
-                    })
-            }),
+            Some(name) => match self.tokenizers.get(name) {
+                Some(tokenizer) => tokenizer.get(),
+                None => Err(Error::unknown("tokenizer", name, names())),
+            },
+            None => match (self.tokenizers.len(), self.tokenizers.values().next()) {
+                (1, Some(only)) => only.get(),
+                _ => {
+                    let choices = names().collect::<Vec<_>>().join(", ");
+                    let name = self.signature.name;
+                    Err(Error::usage(format!("{name} needs the name of a tokenizer")).hint_with(
+                        match choices.is_empty() {
+                            true => "declare one as `[tokenizer.main]`".to_string(),
+                            false => format!("there are: {choices}"),
+                        },
+                    ))
+                }
+            },
         }
     }
 }
@@ -101,7 +129,8 @@ impl Kernel for TokenKernel {
         let mut fields = vec![self.signature.name.to_string(), self.signature.version.to_string()];
         for (name, tokenizer) in self.tokenizers.iter() {
             fields.push(name.clone());
-            fields.push(tokenizer.fingerprint());
+            // One that cannot be loaded makes nothing that could be keyed.
+            fields.push(tokenizer.get().map(Tokenizer::fingerprint).unwrap_or_default());
         }
         id::hash_fields(fields.iter().map(String::as_str))
     }
@@ -116,7 +145,8 @@ mod tests {
     use arrow::datatypes::{Int32Type, Int64Type};
 
     fn some(names: &[&str]) -> Tokenizers {
-        Arc::new(names.iter().map(|n| (n.to_string(), Arc::new(counting(9)))).collect())
+        let named = |n: &&str| (n.to_string(), Named::loaded(Arc::new(counting(9))));
+        Arc::new(names.iter().map(named).collect())
     }
 
     fn call(kernel: &dyn Kernel, args: &[Value<'_>]) -> Result<arrow::array::ArrayRef> {

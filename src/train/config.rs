@@ -1,4 +1,4 @@
-//! What a model, an optimizer and a run are told: a table of fields, hence longer than other files.
+//! What a model, an optimizer and a run are told: their fields, defaults and limits.
 //!
 //! Every field has a default that trains a small encoder sensibly. Names that are wrong are told
 //! with the valid ones; numbers are checked by [`TrainConfig::validate`] before anything is built.

@@ -86,6 +86,60 @@ fn an_empty_file_is_an_empty_table() {
 }
 
 #[test]
+fn a_damaged_table_is_an_error_of_its_readers_alone() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "tokenizer.main"]);
+    dir.write("tables/measured/manifest.json", "{\"node\": ");
+    let part = fs::read_dir(dir.join("tables/kept")).unwrap().map(|e| e.unwrap().path());
+    let part = part.into_iter().find(|p| p.extension().is_some_and(|e| e == "parquet")).unwrap();
+    fs::remove_file(&part).unwrap();
+    dir.write("tokenizers/main/tokenizer.json", "{");
+    assert_eq!(dir.value("SELECT count(*) FROM documents"), 6 * 42);
+    let part = part.file_name().unwrap().to_string_lossy();
+    for (sql, table, file) in [
+        ("SELECT * FROM measured", "table `measured`", "manifest.json"),
+        ("SELECT d.text FROM kept k JOIN documents d ON k.doc_id = d.doc_id", "`kept`", &part),
+        ("SELECT token_count(text) FROM documents", "tokenizers/main", "tokenizer.json"),
+    ] {
+        let done = dir.run(&["sql", "-c", sql]);
+        assert_eq!(done.code, 2, "{sql}: {}", done.stdout);
+        assert!(done.stderr.contains(table) && done.stderr.contains(file), "{}", done.stderr);
+        assert!(done.stderr.lines().count() <= 2, "{}", done.stderr);
+    }
+    let done = dir.run(&["report"]);
+    assert_eq!(done.code, 1, "the page is there, but not all of it: {}", done.stderr);
+    let page = fs::read_to_string(dir.join("report.html")).unwrap();
+    for table in ["table `measured`", "table `kept`"] {
+        assert!(page.contains(table) && done.stderr.contains(table), "{}", done.stderr);
+    }
+    assert!(page.contains("id=\"mixture\""));
+}
+
+#[test]
+fn a_damaged_part_is_made_anew_and_never_taken_over() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "kept"]);
+    let before = snapshot(&dir);
+    for table in ["documents", "measured"] {
+        let files =
+            fs::read_dir(dir.join("tables").join(table)).unwrap().map(|e| e.unwrap().path());
+        let part =
+            files.into_iter().find(|p| p.extension().is_some_and(|e| e == "parquet")).unwrap();
+        let mut bytes = fs::read(&part).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 200].fill(0xa5);
+        fs::write(&part, bytes).unwrap();
+        assert_eq!(dir.run(&["verify", "tables"]).code, 1, "{table}");
+        dir.ok(&["run", "--force", table]);
+        dir.ok(&["verify", "tables"]);
+        assert_eq!(snapshot(&dir), before, "{table}");
+        dir.ok(&["sql", "--quiet", "--format", "csv", "-c", &format!("SELECT * FROM {table}")]);
+    }
+}
+
+#[test]
 fn an_unwritable_output_is_one_line() {
     let dir = Dir::new();
     dir.write("a.jsonl", lines(2));

@@ -116,6 +116,28 @@ fn describe(signature: &Signature) -> String {
     out
 }
 
+#[test]
+fn the_page_of_the_formats_is_up_to_date() {
+    let mut page = String::from(
+        "# Formats\n\nGenerated from the registry by `make docs`; do not edit. What each one's units \
+         and columns are is told in [Sources](../sources.md).\n\n\
+         | format | files | tables | what it is |\n| --- | --- | --- | --- |\n",
+    );
+    for format in hexapla::source::SOURCES {
+        let endings: Vec<String> = format.extensions().iter().map(|e| format!("`.{e}`")).collect();
+        let tables: Vec<&str> = format.tables().iter().map(|t| t.table()).collect();
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            format.name(),
+            endings.join(" "),
+            tables.join(", "),
+            cell(format.doc())
+        );
+    }
+    compare("formats.md", &page);
+}
+
 /// The types of the project file: the heading, the file, the type.
 const PROJECT: &[(&str, &str, &str)] = &[
     ("the whole file", "src/project/config.rs", "Config"),

@@ -20,8 +20,8 @@ const LAYERS: &[Layer] = &[
     Layer { modules: BASE, may_use: &["error", "schema", "id", "function"] },
     Layer { modules: &["store"], may_use: &["error", "schema", "id", "function"] },
     // Kernels: base, and one another where a measure is built on words or tags.
+    Layer { modules: &["identify"], may_use: &["error", "id", "function"] },
     Layer { modules: &["text"], may_use: &["error", "id", "function", "identify"] },
-    Layer { modules: &["identify"], may_use: &["error", "id", "function", "text"] },
     Layer { modules: &["measure"], may_use: &["error", "id", "function", "text", "identify"] },
     Layer { modules: &["dedup"], may_use: &["error", "id", "function", "text", "identify"] },
     Layer { modules: &["pair"], may_use: &["error", "id", "function", "text", "identify"] },
@@ -327,6 +327,26 @@ fn a_layer_uses_only_what_stands_above_it() {
             if known && used != module[0] && !layer.may_use.contains(&used) {
                 let rule = format!("`{}` may not use `{used}`", module[0]);
                 breaches.push(source.at(at, &rule));
+            }
+        }
+    }
+    report(breaches);
+}
+
+#[test]
+fn the_library_lists_its_modules_in_the_order_of_use() {
+    let all = sources();
+    let root = all.iter().find(|s| s.path == "lib.rs").unwrap();
+    let listed: Vec<&str> = root.code.lines().filter_map(|l| l.strip_prefix("pub mod ")).collect();
+    let place =
+        |name: &str| listed.iter().position(|l| l.trim_end_matches([';', ' ', '{']) == name);
+    let mut breaches = Vec::new();
+    for source in all.iter().filter(|s| !s.module().is_empty() && s.module()[0] != "bin") {
+        let own = source.module()[0];
+        for (at, used) in uses(source) {
+            if place(used).is_some_and(|used| Some(used) > place(own)) {
+                breaches
+                    .push(source.at(at, &format!("`{used}` stands below `{own}` in src/lib.rs")));
             }
         }
     }

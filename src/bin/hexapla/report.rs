@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use hexapla::error::Result;
+use hexapla::error::{Error, Result};
 use hexapla::project::Project;
 use serde_json::json;
 
@@ -22,12 +22,17 @@ pub struct Args {
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let project = Project::open(&args.project.project)?;
     let path = args.output.unwrap_or_else(|| project.dir.join("report.html"));
-    let page = hexapla::report::page(&project.dir)?;
+    let report = hexapla::report::gather(&project.dir)?;
+    let page = hexapla::report::render(&report);
     hexapla::store::manifest::replace(&path, page.as_bytes())?;
     if ui.json() {
-        ui.object(&json!({ "report": path, "bytes": page.len() }))?;
+        let unreadable = &report.unreadable;
+        ui.object(&json!({ "report": path, "bytes": page.len(), "unreadable": unreadable }))?;
     } else {
         ui.say(format!("{}: {} KB, opens in any browser", path.display(), page.len() / 1000));
     }
-    Ok(ExitCode::SUCCESS)
+    for words in &report.unreadable {
+        ui.fail(&Error::usage(words));
+    }
+    Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,6 +1,6 @@
 //! `hexapla sql`: questions to a project's tables and to any file.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,19 +8,21 @@ use hexapla::error::{Error, Result};
 use hexapla::project::Project;
 use hexapla::project::build::{self, Options};
 use hexapla::project::config::{PROJECT_FILE, parse_bytes};
-use hexapla::sql::{Session, SessionOptions};
+use hexapla::sql::{Rows, Session, SessionOptions};
 use hexapla::store::remote;
+use hexapla::store::whole::WholeFile;
 use rustyline::error::ReadlineError;
 use rustyline::{Completer, Helper, Highlighter, Hinter};
 use serde_json::json;
 
+use crate::describe;
 use crate::table::{self, Format};
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// Ask a project's tables or any Parquet, JSONL or CSV file
 #[derive(clap::Args)]
 pub struct Args {
-    /// The query
+    /// The query; `\d` lists the tables, `\d NAME` the columns of one
     #[arg(short, long, value_name = "QUERY", conflicts_with = "file")]
     command: Option<String>,
     /// A file with the query; `-` is standard input
@@ -55,46 +57,78 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         (None, None) => Some(stdin()?),
     };
     let Some(query) = query else { return prompt(&session, ui) };
-    let batches = session.query(&query)?;
-    let format = args.format.unwrap_or_else(|| named(args.output.as_deref()));
+    let width = if std::io::stdout().is_terminal() { columns() } else { None };
+    if describe::answer(&session, &query, width, ui)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let format = match args.format {
+        Some(format) => format,
+        None => named(args.output.as_deref())?,
+    };
     match &args.output {
         Some(path) => {
+            if format == Format::Parquet && std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+                let message = format!("{}: Parquet is written to files", path.display());
+                return Err(Error::usage(message));
+            }
             let url = path.to_str().filter(|path| remote::is_url(path));
             // What goes to an object store is made here first.
             let made =
                 url.map(|_| tempfile::tempdir().map_err(|e| Error::io(path, e))).transpose()?;
-            let file = made.as_ref().map_or(path.clone(), |folder| folder.path().join("result"));
-            if format == Format::Parquet {
-                table::parquet(&file, session.schema(&query)?, &batches)?;
-            } else {
-                let bytes = table::render(&batches, format, None)?;
-                hexapla::store::manifest::replace(&file, &bytes)?;
-            }
+            let whole = made.as_ref().map_or(path.clone(), |folder| folder.path().join("result"));
+            let rows = session.rows(&query)?;
+            // The file is there whole or not at all, whatever becomes of the query.
+            let (file, rows) =
+                write(rows, format, WholeFile::create(&whole)?, path.display(), None)?;
+            file.commit()?;
             if let Some(url) = url {
-                remote::put(url, &file, None)?;
+                remote::put(url, &whole, None)?;
             }
             if ui.json() {
-                let rows: usize = batches.iter().map(|b| b.num_rows()).sum();
                 ui.object(&json!({ "file": path, "rows": rows }))?;
             }
         }
-        None if ui.json() => ui.object(&json!({ "rows": table::values(&batches)? }))?,
+        // One object cannot be had in pieces: it is held whole.
+        None if ui.json() => {
+            ui.object(&json!({ "rows": table::values(&session.query(&query)?)? }))?;
+        }
+        None if format == Format::Parquet => {
+            return Err(Error::usage("Parquet cannot be written to the screen")
+                .hint_with("name a file with `-o FILE.parquet`"));
+        }
         None => {
-            let width = if std::io::stdout().is_terminal() { columns() } else { None };
-            ui.out(table::render(&batches, format, width)?)?;
+            write(session.rows(&query)?, format, ui::stdout(), "standard output", width)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The format that the name of a file stands for.
-fn named(path: Option<&Path>) -> Format {
-    match path.and_then(Path::extension).and_then(std::ffi::OsStr::to_str) {
-        Some("parquet") => Format::Parquet,
-        Some("csv") => Format::Csv,
-        Some("jsonl" | "ndjson") => Format::Ndjson,
-        Some("json") => Format::Json,
-        _ => Format::Table,
+/// Writes rows as they come, and gives back what they were written to with their number.
+fn write<W: Write + Send>(
+    rows: Rows<'_>,
+    format: Format,
+    out: W,
+    place: impl ToString,
+    width: Option<u16>,
+) -> Result<(W, usize)> {
+    let mut writer = table::Writer::new(format, out, place, rows.schema(), width)?;
+    for batch in rows {
+        writer.write(&batch?)?;
+    }
+    writer.finish()
+}
+
+/// The format that the name of a file stands for; no name is that of a table on a screen.
+fn named(path: Option<&Path>) -> Result<Format> {
+    let Some(path) = path else { return Ok(Format::Table) };
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("parquet") => Ok(Format::Parquet),
+        Some("csv") => Ok(Format::Csv),
+        Some("jsonl" | "ndjson") => Ok(Format::Ndjson),
+        Some("json") => Ok(Format::Json),
+        None | Some("txt") => Ok(Format::Table),
+        Some(_) => Err(Error::usage(format!("{}: the name tells no format", path.display()))
+            .hint_with("say it, as in `--format csv`, or write .csv, .jsonl, .json or .parquet")),
     }
 }
 
@@ -196,7 +230,7 @@ fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
         // A first session has no history yet.
         let _ = editor.load_history(path);
     }
-    ui.say("A query ends with `;`. \\d lists the tables, \\q quits.");
+    ui.say("A query ends with `;`. \\d lists the tables, \\d NAME a table's columns, \\q quits.");
     loop {
         let line = match editor.readline("hexapla> ") {
             Ok(line) => line,
@@ -208,19 +242,18 @@ fn prompt(session: &Session, ui: &Ui) -> Result<ExitCode> {
         match query {
             "" => continue,
             "\\q" | "exit" | "quit" => break,
-            "\\d" => {
-                ui.out(format!("{}\n", session.tables().join("\n")))?;
-                continue;
-            }
             _ => {}
         }
         let _ = editor.add_history_entry(line.trim());
-        match session.query(query).and_then(|b| table::render(&b, Format::Table, columns())) {
-            Ok(text) => ui.out(text)?,
-            // A wrong query ends no session.
-            Err(error) => {
-                ui.fail(&error);
-            }
+        let shown = match describe::answer(session, query, columns(), ui) {
+            Ok(false) => session.rows(query).and_then(|rows| {
+                write(rows, Format::Table, ui::stdout(), "standard output", columns()).map(|_| ())
+            }),
+            told => told.map(|_| ()),
+        };
+        // A wrong query ends no session.
+        if let Err(error) = shown {
+            ui.fail(&error);
         }
     }
     if let Some(path) = &history {

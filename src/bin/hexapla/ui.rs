@@ -1,6 +1,6 @@
 //! Words, progress and failures on stderr; results on stdout.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -51,15 +51,11 @@ impl Ui {
         }
     }
 
-    /// Text or bytes on stdout; a reader that went away is no error.
-    #[expect(clippy::disallowed_methods, reason = "nobody reads: there is nothing left to do")]
+    /// Text or bytes on stdout.
     pub fn out(&self, text: impl AsRef<[u8]>) -> Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            Err(e) => Err(Error::io("standard output", e)),
-            Ok(()) => Ok(()),
-        }
+        let mut stdout = stdout();
+        let written = stdout.write_all(text.as_ref()).and_then(|()| stdout.flush());
+        written.map_err(|e| Error::io("standard output", e))
     }
 
     /// The one JSON object of a command with `--json`.
@@ -81,6 +77,30 @@ impl Ui {
         {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Standard output in large pieces; a reader that went away ends the command without an error.
+pub fn stdout() -> impl Write + Send {
+    BufWriter::with_capacity(1 << 16, Stdout(std::io::stdout()))
+}
+
+struct Stdout(std::io::Stdout);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).inspect_err(gone)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush().inspect_err(gone)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nobody reads: there is nothing left to do")]
+fn gone(error: &std::io::Error) {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
     }
 }
 

@@ -9,6 +9,7 @@ mod flow;
 mod mixture;
 mod summary;
 mod training;
+mod unreadable;
 
 use super::model::Report;
 
@@ -24,6 +25,7 @@ pub(super) struct Section {
 
 /// The sections in reading order.
 pub(super) const SECTIONS: &[fn(&Report) -> Option<Section>] = &[
+    unreadable::section,
     summary::section,
     mixture::section,
     flow::section,

@@ -163,6 +163,8 @@ mod tests {
             ("be_x_oldwiki", "bel_Cyrl"),
             ("nrmwiki", "nrf_Latn"),
             ("shwiki", "hbs_Latn"),
+            ("cdowiki", "cdo_Latn"),
+            ("nahwiki", "nhn_Latn"),
             ("dewiktionary", "deu_Latn"),
         ] {
             let site = Site { database: database.into(), ..Site::default() };
@@ -178,6 +180,13 @@ mod tests {
             ..Site::default()
         };
         assert_eq!(site.lang().as_deref(), Some("eng_Latn"));
+    }
+
+    #[test]
+    fn every_wikipedia_has_a_known_language() {
+        let codes = crate::text::wikitext::namespaces::LANGUAGE_PREFIXES.split_whitespace();
+        let unknown: Vec<&str> = codes.filter(|code| language(code).is_none()).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

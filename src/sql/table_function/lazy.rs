@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as PlanResult};
@@ -26,9 +27,9 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 use futures::StreamExt;
-use futures::future::BoxFuture;
 
 use crate::error::{Error, Result};
+use crate::sql::damage;
 use crate::sql::failure::{self, Names};
 use crate::sql::provider::{DOC_ID, by_doc_id};
 use crate::sql::share;
@@ -79,6 +80,7 @@ impl std::fmt::Debug for Lazy {
     }
 }
 
+#[async_trait]
 impl TableProvider for Lazy {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -88,38 +90,29 @@ impl TableProvider for Lazy {
         TableType::Temporary
     }
 
-    fn scan<'a, 'b, 'c, 'd, 'f>(
-        &'a self,
-        state: &'b dyn Session,
-        projection: Option<&'c Vec<usize>>,
-        _: &'d [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
         _: Option<usize>,
-    ) -> BoxFuture<'f, PlanResult<Arc<dyn ExecutionPlan>>>
-    where
-        'a: 'f,
-        'b: 'f,
-        'c: 'f,
-        'd: 'f,
-        Self: 'f,
-    {
-        Box::pin(async move {
-            let Some(state) = state.as_any().downcast_ref::<SessionState>() else {
-                return datafusion::common::internal_err!("a session without a state");
-            };
-            let mut inputs = Vec::new();
-            for sql in &self.inputs {
-                let logical = state.create_logical_plan(sql).await?;
-                inputs.push(share::physical_plan(state, &logical).await?);
-            }
-            let scan: Arc<dyn ExecutionPlan> = Arc::new(LazyScan::new(self, inputs));
-            let Some(columns) = projection else { return Ok(scan) };
-            let exprs = columns.iter().map(|&i| {
-                let name = self.schema.field(i).name().clone();
-                let column = datafusion::physical_expr::expressions::Column::new(&name, i);
-                (Arc::new(column) as Arc<dyn PhysicalExpr>, name)
-            });
-            Ok(Arc::new(ProjectionExec::try_new(exprs.collect::<Vec<_>>(), scan)?))
-        })
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let Some(state) = state.as_any().downcast_ref::<SessionState>() else {
+            return datafusion::common::internal_err!("a session without a state");
+        };
+        let mut inputs = Vec::new();
+        for sql in &self.inputs {
+            let logical = state.create_logical_plan(sql).await?;
+            inputs.push(share::physical_plan(state, &logical).await?);
+        }
+        let scan: Arc<dyn ExecutionPlan> = Arc::new(LazyScan::new(self, inputs));
+        let Some(columns) = projection else { return Ok(scan) };
+        let exprs = columns.iter().map(|&i| {
+            let name = self.schema.field(i).name().clone();
+            let column = datafusion::physical_expr::expressions::Column::new(&name, i);
+            (Arc::new(column) as Arc<dyn PhysicalExpr>, name)
+        });
+        Ok(Arc::new(ProjectionExec::try_new(exprs.collect::<Vec<_>>(), scan)?))
     }
 }
 
@@ -223,10 +216,11 @@ impl ExecutionPlan for LazyScan {
         let runtime = tokio::runtime::Handle::current();
         for input in &self.inputs {
             let mut stream = input.execute(0, context.clone())?;
-            let runtime = runtime.clone();
+            let (runtime, input) = (runtime.clone(), input.clone());
             inputs.push(Box::new(std::iter::from_fn(move || {
                 let batch = runtime.block_on(stream.next())?;
-                Some(batch.map_err(|e| failure::convert(e, &Names::default())))
+                let told = |e| failure::convert(damage::located(e, &input), &Names::default());
+                Some(batch.map_err(told))
             })));
         }
         let (name, work, schema) = (self.name, self.work.clone(), self.schema.clone());

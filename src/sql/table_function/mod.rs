@@ -147,11 +147,16 @@ impl Args<'_> {
         Ok(Named { sql: reference.to_quoted_string(), name, provider })
     }
 
-    /// The table of a name that hexapla gives, if the session has it.
-    pub fn known(&self, name: &str) -> Option<Named> {
+    /// The table of a name that hexapla gives, if the session has it; errors when it is damaged.
+    pub fn known(&self, name: &str) -> Result<Option<Named>> {
         let reference = parse_name(name);
-        let provider = self.find(&reference).ok().flatten()?;
-        Some(Named { sql: reference.to_quoted_string(), name: name.into(), provider })
+        let schema = self.state.schema_for_ref(reference.clone());
+        if !schema.is_ok_and(|schema| schema.table_exist(reference.table())) {
+            return Ok(None);
+        }
+        let named =
+            |provider| Named { sql: reference.to_quoted_string(), name: name.into(), provider };
+        Ok(self.find(&reference)?.map(named))
     }
 
     fn find(&self, reference: &TableReference) -> Result<Option<Arc<dyn TableProvider>>> {

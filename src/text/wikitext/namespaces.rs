@@ -90,7 +90,7 @@ const CATEGORIES: &str = "\
     setensele, sumut atassuseq, luokkâ, seòrsa";
 
 /// The codes that Wikipedias have in their addresses.
-const LANGUAGE_PREFIXES: &str = "\
+pub(crate) const LANGUAGE_PREFIXES: &str = "\
     aa ab ace ady af ak als alt am ami an ang ann anp ar arc ary arz as ast atj av avk awa ay az \
     azb ba ban bar bat-smg bbc bcl bdr be be-tarask be-x-old bew bg bh bi bjn blk bm bn bo bpy br \
     bs btm bug bxr ca cbk-zam cdo ce ceb ch chr chy ckb co cr crh cs csb cu cv cy da dag de dga \

@@ -95,7 +95,7 @@ pub(super) fn table(
     order: Option<String>,
     rule: Rule,
 ) -> Result<Arc<dyn TableProvider>> {
-    let measured = args.known("measured").is_some_and(|t| t.require(&["detected"]).is_ok());
+    let measured = args.known("measured")?.is_some_and(|t| t.require(&["detected"]).is_ok());
     let sql = query::texts(table, order.as_deref(), measured)?;
     // Near duplicates are compared in a second pass over the same rows.
     let passes = if rule.near.is_some() { 2 } else { 1 };

@@ -84,7 +84,7 @@ pub fn script(text: &str) -> Option<&'static str> {
 /// belong to the combined scripts of Japanese and Korean too.
 ///
 /// ```
-/// use hexapla::text::script::is_of;
+/// use hexapla::identify::script::is_of;
 /// assert!(is_of('ж', "Cyrl") && is_of('字', "Jpan") && !is_of('字', "Hang"));
 /// ```
 pub fn is_of(c: char, script: &str) -> bool {
