@@ -18,6 +18,9 @@ servers=()
 trap 'kill "${servers[@]}" 2> /dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
 mkdir web
+# What the user's own environment says of stores and proxies is about others.
+unset "${!AWS_@}"
+export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 PYTHONPATH=$packages python3 "$here/check_s3.py" serve > port 2> server.log &
 servers+=($!)
 python3 -u -m http.server --bind 127.0.0.1 --directory web 0 > web.log 2>&1 &

@@ -23,7 +23,7 @@ ROWS = 50
 def serve():
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)
     signal.pause()
@@ -40,7 +40,7 @@ class Check:
         self.hexapla = hexapla
         self.web = web
         self.s3 = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-        self.s3.create_bucket(Bucket="cc")
+        self.s3.create_bucket(Bucket="corpus")
 
     def run(self, *args, code=0):
         done = subprocess.run([self.hexapla, *args], capture_output=True, text=True)
@@ -61,7 +61,7 @@ class Check:
         print(f"ok  {what}")
 
     def keys(self, prefix):
-        found = self.s3.list_objects_v2(Bucket="cc", Prefix=prefix).get("Contents", [])
+        found = self.s3.list_objects_v2(Bucket="corpus", Prefix=prefix).get("Contents", [])
         return {o["Key"].removeprefix(prefix): o["LastModified"] for o in found}
 
     def ingest(self, out, *inputs):
@@ -79,7 +79,7 @@ class Check:
         return process, str(stage)
 
     def tables(self):
-        url = "s3://cc/tables/documents"
+        url = "s3://corpus/tables/documents"
         for lang, text in LANGUAGES.items():
             path = pathlib.Path("in") / lang / "a.jsonl"
             path.parent.mkdir(parents=True)
@@ -101,12 +101,12 @@ class Check:
         self.expect("a glob of Parquet", self.value(glob), 150)
         shown = self.run("show", url, str(self.value(f"SELECT min(doc_id) FROM '{url}'"))).stdout
         self.expect("a row with its bytes", "\nin/" in shown and '{"text":' in shown, True)
-        result = "s3://cc/results/x.parquet"
+        result = "s3://corpus/results/x.parquet"
         self.run("sql", "-c", f"SELECT lang, text FROM '{url}' ORDER BY lang, text", "-o", result)
         self.expect("a result on s3", self.value(f"SELECT count(DISTINCT lang) FROM '{result}'"), 3)
 
     def writers(self):
-        url = "s3://cc/raced/documents"
+        url = "s3://corpus/raced/documents"
         process, stage = self.stopped(url, "in/isl_Latn/*.jsonl")
         process.kill()
         process.wait()
@@ -129,29 +129,29 @@ class Check:
         self.run("sql", "-c", f"SELECT * FROM '{self.web}/a.jsonl'", "-o", "web/a.parquet")
         query = f"SELECT count(*) AS n FROM '{self.web}/a.parquet'"
         self.expect("Parquet of a server without ranges", self.value(query), ROWS)
-        self.s3.upload_file("web/a.parquet", "cc", "a.parquet", ExtraArgs={"ACL": "public-read"})
-        plain = f"{os.environ['AWS_ENDPOINT_URL']}/cc/a.parquet"
+        self.s3.upload_file("web/a.parquet", "corpus", "a.parquet", ExtraArgs={"ACL": "public-read"})
+        plain = f"{os.environ['AWS_ENDPOINT_URL']}/corpus/a.parquet"
         self.expect("Parquet of a server with ranges", self.value(f"SELECT count(*) AS n FROM '{plain}'"), ROWS)
-        signed = self.s3.generate_presigned_url("get_object", Params={"Bucket": "cc", "Key": "a.parquet"})
+        signed = self.s3.generate_presigned_url("get_object", Params={"Bucket": "corpus", "Key": "a.parquet"})
         query = f"SELECT count(*) AS n FROM read('{signed}', {{format: 'parquet'}})"
         self.expect("a signed URL", self.value(query), ROWS)
-        for url in ["s3://cc/no.parquet", "s3://no-such-bucket/a.parquet", f"{self.web}/no.jsonl"]:
+        for url in ["s3://corpus/no.parquet", "s3://no-such-bucket/a.parquet", f"{self.web}/no.jsonl"]:
             words = self.run("sql", "-c", f"SELECT * FROM '{url}'", code=2).stderr
             self.expect(f"{url} is not there", words.startswith(f"error: {url}: "), True)
 
     def sources(self):
         for lang, text in LANGUAGES.items():
             key = f"in/{lang}/b.jsonl.gz"
-            self.s3.put_object(Bucket="cc", Key=key, Body=gzip.compress(lines(text).encode()))
-        done = self.ingest("from-s3", "s3://cc/in/{lang}/*.jsonl.gz")
+            self.s3.put_object(Bucket="corpus", Key=key, Body=gzip.compress(lines(text).encode()))
+        done = self.ingest("from-s3", "s3://corpus/in/{lang}/*.jsonl.gz")
         self.expect("ingest from s3", (done["files"], done["rows"], done["errors"]), (3, 3 * ROWS, 3))
         langs = self.value("SELECT count(DISTINCT lang) FROM 'from-s3/'")
         self.expect("languages from the keys", langs, 3)
-        done = self.ingest("from-s3", "s3://cc/in/{lang}/*.jsonl.gz")
+        done = self.ingest("from-s3", "s3://corpus/in/{lang}/*.jsonl.gz")
         self.expect("again: nothing is written", done["parts_written"], 0)
         done = self.ingest("from-web", f"{self.web}/a.jsonl", "--lang", "en")
         self.expect("ingest from a web server", done["rows"], ROWS)
-        done = self.ingest("s3://cc/copied", f"{self.web}/a.parquet", "s3://cc/a.parquet")
+        done = self.ingest("s3://corpus/copied", f"{self.web}/a.parquet", "s3://corpus/a.parquet")
         self.expect("from both into s3", done["rows"], 2 * ROWS)
 
 

@@ -5,8 +5,8 @@
 //! `Input`, `Io`) and those that are our own broken promise (`Internal`). Rows that cannot be
 //! read are no errors: they are counted and kept (see `store::reject`).
 
-use std::fmt;
 use std::path::Path;
+use std::{fmt, io};
 
 /// The result of everything in hexapla that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,10 +25,10 @@ pub enum Kind {
 }
 
 /// An error with its advice; boxed so that results stay small.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     kind: Kind,
     message: String,
@@ -55,6 +55,14 @@ impl Error {
     /// A refusal of the operating system at a path.
     pub fn io(path: impl AsRef<Path>, error: impl fmt::Display) -> Self {
         Self::new(Kind::Io, format!("{}: {error}", path.as_ref().display()))
+    }
+
+    /// What a reader of a path failed with: the error of our own inside of it, else the system's.
+    pub fn reading(path: impl AsRef<Path>, error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(ours) => ours,
+            Err(error) => Self::io(path, error),
+        }
     }
 
     /// A broken promise of hexapla's own.
@@ -125,6 +133,12 @@ impl From<arrow::error::ArrowError> for Error {
     }
 }
 
+/// Whether a reader was refused its bytes, by the system or by an object store; any other error of
+/// a reader is damage in the bytes.
+pub fn refused(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Error>())
+}
+
 /// The valid name within a third of the length in edits, if any; the first such one wins.
 pub fn nearest<'a>(name: &str, valid: &[&'a str]) -> Option<&'a str> {
     let limit = name.chars().count().div_ceil(3).max(1);
@@ -165,6 +179,16 @@ mod tests {
     fn an_error_is_one_line() {
         let error = Error::input("a.jsonl", "line 3:\n  expected value");
         assert_eq!(error.to_string(), "a.jsonl: line 3: expected value");
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_damage() {
+        let ours = || io::Error::other(Error::usage("the object changed").hint_with("run again"));
+        assert!(refused(&ours()) && refused(&io::Error::from_raw_os_error(5)));
+        assert!(!refused(&io::ErrorKind::UnexpectedEof.into()));
+        assert_eq!(Error::reading("a.gz", ours()).hint(), Some("run again"));
+        let damage = io::Error::new(io::ErrorKind::InvalidData, "checksum");
+        assert_eq!(Error::reading("a.gz", damage).to_string(), "a.gz: checksum");
     }
 
     #[test]

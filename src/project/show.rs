@@ -118,15 +118,12 @@ impl Tables {
         let stored = |name: &str| Asked {
             name: name.into(),
             sql: name.split('.').map(quoted).collect::<Vec<_>>().join("."),
-            manifest: session.stored(name).map(|table| table.manifest.clone()),
+            // A damaged one is told by the query that reads the table.
+            manifest: Manifest::read(&dir.join("tables").join(name)).ok().flatten(),
         };
         let folder = Path::new(table);
-        if names.iter().any(|name| name == table) {
-            let sources = SOURCE_TABLES.iter().filter(|s| names.iter().any(|n| n == *s));
-            let (asked, sources) = (stored(table), sources.map(|s| stored(s)).collect());
-            return Ok(Self { session, root: dir.into(), asked, sources });
-        }
-        if let Some(asked) = at(folder)? {
+        let known = names.iter().any(|name| name == table);
+        if !known && let Some(asked) = at(folder)? {
             // In a project, the tables of text are the folders beside it.
             let beside = folder.parent().unwrap_or(Path::new(""));
             let sources = SOURCE_TABLES.iter().filter_map(|s| at(&beside.join(s)).transpose());
@@ -139,7 +136,10 @@ impl Tables {
             let asked = Asked { name: table.into(), sql, manifest };
             return Ok(Self { session, root: dir.into(), asked, sources: Vec::new() });
         }
-        Err(Error::unknown("table", table, names.iter().map(String::as_str)))
+        // Of a name that is none, the query knows best what is wrong.
+        let sources = SOURCE_TABLES.iter().filter(|s| names.iter().any(|n| n == *s));
+        let (asked, sources) = (stored(table), sources.map(|s| stored(s)).collect());
+        Ok(Self { session, root: dir.into(), asked, sources })
     }
 
     /// The rows with an id.
@@ -168,9 +168,9 @@ impl Tables {
         let message =
             format!("table `{table}` has no row {id}; its ids lie between {first} and {last}");
         let dropped = format!("{table}_dropped");
-        if self.session.stored(&dropped).is_some() {
+        if self.session.tables().contains(&dropped) {
             let sql = format!("SELECT doc_id FROM {} WHERE doc_id = {id}", quoted(&dropped));
-            if self.number(&sql)?.is_some() {
+            if matches!(self.number(&sql), Ok(Some(_))) {
                 let hint = format!("it was dropped: `hexapla show {dropped} {id}` says why");
                 return Ok(Error::usage(message).hint_with(hint));
             }
@@ -263,7 +263,7 @@ fn read(file: &Location, encoding: Option<&str>, offset: u64, limit: usize) -> R
     let asked = encoding.map(charset::named).transpose()?;
     let mut input = Input::open(file, Charsets::Any, asked, &unread)?;
     let before = offset.saturating_sub(input.offset());
-    let io = |e: io::Error| Error::io(file.path(), e);
+    let io = |e: io::Error| Error::reading(file.path(), e);
     io::copy(&mut input.by_ref().take(before), &mut io::sink()).map_err(io)?;
     let mut bytes = Vec::new();
     if let Err(e) = input.take(limit as u64).read_to_end(&mut bytes)

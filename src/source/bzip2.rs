@@ -17,6 +17,8 @@ use std::thread::JoinHandle;
 use block::{Kind, Segment, is_header};
 use split::Splitter;
 
+use crate::error::Error;
+
 /// The decoded content of a bzip2 file. Errors with `UnexpectedEof` where the file is truncated
 /// and with `InvalidData` where it is damaged, after everything before that place.
 ///
@@ -71,7 +73,10 @@ impl Failure {
             Self::Damaged(what) => io::Error::new(io::ErrorKind::InvalidData, *what),
             Self::Raw(error) => match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::new(error.kind(), error.to_string()),
+                None => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+                    Some(ours) => io::Error::other(ours.clone()),
+                    None => io::Error::new(error.kind(), error.to_string()),
+                },
             },
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::location::{BUFFER, Bytes};
+use crate::error::refused;
 
 /// Content that a file may have for each of its bytes; gzip can reach 1032, text stays below 100.
 const RATIO: u64 = 1000;
@@ -47,7 +48,7 @@ pub fn open(raw: Bytes, counted: &Arc<AtomicU64>) -> io::Result<(Bytes, Option<&
     for _ in 0..DEPTH {
         let name = match bytes.fill_buf() {
             Ok(head) => compression(head),
-            Err(e) if e.raw_os_error().is_some() => return Err(e),
+            Err(e) if refused(&e) => return Err(e),
             // It is told again, and reported, by who reads on.
             Err(_) => None,
         };

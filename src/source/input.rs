@@ -13,7 +13,7 @@ use super::charset::{self, Charsets, LOOK, Transcoded, UNDECODABLE};
 use super::decompress;
 use super::location::{Bytes, Location};
 use super::row::Sink;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, refused};
 
 /// The longest line or document that is read, in bytes; a longer one is rejected.
 pub const MAX_RECORD: usize = 32 << 20;
@@ -44,11 +44,11 @@ impl<'a> Input<'a> {
     ) -> Result<Self> {
         let counted = Arc::new(AtomicU64::new(0));
         let raw = location.open(counted.clone())?;
-        let io = |e: io::Error| Error::io(location.path(), e);
+        let io = |e: io::Error| Error::reading(location.path(), e);
         let (mut bytes, compression) = decompress::open(raw, &counted).map_err(io)?;
         let (mut head, mut failed) = (Vec::with_capacity(LOOK), None);
         match (&mut bytes).take(LOOK as u64).read_to_end(&mut head) {
-            Err(e) if e.raw_os_error().is_some() => return Err(io(e)),
+            Err(e) if refused(&e) => return Err(io(e)),
             Err(e) => failed = Some(e),
             Ok(_) => {}
         }
@@ -121,14 +121,14 @@ impl<'a> Input<'a> {
     /// Tells damage in the compressed bytes, with its reason, from a refusal of the system.
     pub fn damage(&self, error: io::Error) -> Result<String> {
         match self.compression {
-            Some(name) if error.raw_os_error().is_none() => {
+            Some(name) if !refused(&error) => {
                 let what = match error.kind() {
                     io::ErrorKind::UnexpectedEof => "is truncated".to_string(),
                     _ => format!("is damaged ({error})"),
                 };
                 Ok(format!("{name} file {what} at offset {} of its content", self.offset))
             }
-            _ => Err(Error::io(self.path, error)),
+            _ => Err(Error::reading(self.path, error)),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::archive::Member;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, refused};
 use crate::id;
 use crate::store::remote::{self, Entry};
 
@@ -96,7 +96,7 @@ impl Location {
         match self {
             Self::File(path) => path,
             Self::Member(member) => member.archive.path(),
-            Self::Remote(entry) => Path::new(&entry.url),
+            Self::Remote(entry) => Path::new(remote::shown(&entry.url)),
             Self::Stdin => Path::new("standard input"),
         }
     }
@@ -143,7 +143,7 @@ impl Location {
     pub fn head(&self, n: usize) -> Result<Vec<u8>> {
         let mut head = Vec::with_capacity(n);
         match self.open(Arc::default())?.take(n as u64).read_to_end(&mut head) {
-            Err(e) if e.raw_os_error().is_some() => Err(Error::io(self.path(), e)),
+            Err(e) if refused(&e) => Err(Error::reading(self.path(), e)),
             _ => Ok(head),
         }
     }
@@ -151,7 +151,7 @@ impl Location {
     /// The number of its bytes on disk and their xxh3-128; of a member, of its compressed bytes;
     /// of an object, what its store says changes with its content.
     pub fn hash(&self) -> Result<(u64, String)> {
-        let io = |e| Error::io(self.path(), e);
+        let io = |e| Error::reading(self.path(), e);
         let (mut hash, mut bytes, mut buffer) = (Xxh3::new(), 0, vec![0; 1 << 20]);
         let mut stored: Box<dyn Read> = match self {
             Self::Remote(entry) => match &entry.etag {

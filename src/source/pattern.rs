@@ -85,14 +85,17 @@ pub fn find(pattern: &str, root: &Path) -> Result<Vec<Found>> {
 /// there, a URL is one file.
 fn objects(pattern: &str) -> Result<Vec<Found>> {
     let found = |entry: Entry| Found {
-        name: entry.url.clone(),
+        // A signature is no part of a name, and does not stay the same.
+        name: remote::shown(&entry.url).into(),
         location: Location::Remote(Arc::new(entry)),
         ..Found::default()
     };
-    if let Some(entry) = remote::find(pattern).or_else(|e| match pattern.contains(['*', '{']) {
-        true => Ok(None),
-        false => Err(e),
-    })? {
+    if let Some(entry) =
+        remote::find(pattern).or_else(|e| match pattern.contains(['*', '?', '[', '{']) {
+            true => Ok(None),
+            false => Err(e),
+        })?
+    {
         return Ok(vec![found(entry)]);
     }
     let literal = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());

@@ -10,7 +10,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::files;
-use crate::error::{Error, Kind, nearest};
+use crate::error::{Error, nearest};
 
 /// The names that an error may have to offer.
 #[derive(Debug, Default, Clone)]
@@ -68,7 +68,7 @@ pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
             Ok(inner) => convert(inner, names),
             Err(shared) => match shared.find_root() {
                 DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
-                    Some(ours) => copy(ours),
+                    Some(ours) => ours.clone(),
                     None => Error::usage(tidy(&inner.to_string())),
                 },
                 root => message(&root.to_string(), names),
@@ -117,18 +117,6 @@ fn arrow(error: ArrowError, names: &Names) -> Error {
         ArrowError::CastError(text) | ArrowError::ComputeError(text) => Error::usage(tidy(&text)),
         ArrowError::InvalidArgumentError(text) => Error::usage(tidy(&text)),
         other => Error::usage(tidy(&other.to_string())),
-    }
-}
-
-/// Errors are not cloned elsewhere; a shared one is told again with its hint.
-fn copy(error: &Error) -> Error {
-    let copied = match error.kind() {
-        Kind::Internal => Error::internal(error.to_string()),
-        Kind::Usage | Kind::Input | Kind::Io => Error::usage(error.to_string()),
-    };
-    match error.hint() {
-        Some(hint) => copied.hint_with(hint),
-        None => copied,
     }
 }
 
@@ -398,7 +386,8 @@ mod tests {
             ),
             (
                 "SELECT * FROM read('x.csv', {fromat: 'csv'})",
-                "read(): unknown option `fromat`; expected one of: format",
+                "read(): unknown option `fromat`; expected one of: format, into, lang, \
+                 langs, encoding, max_errors",
                 "did you mean `format`?",
             ),
             (

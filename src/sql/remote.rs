@@ -18,13 +18,13 @@ use futures::stream::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
 
 use super::failure::{self, Names};
-use super::files::{self, LEAST, TAIL};
+use super::files;
 use super::provider::StoredTable;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::store::publish::Target;
 use crate::store::remote::{self, Entry};
-use crate::store::table::Table;
+use crate::store::table::{LEAST, TAIL, Table, check_parquet, check_tail};
 
 /// Footers that are looked at at once.
 const AT_ONCE: usize = 16;
@@ -121,7 +121,7 @@ async fn web(
         .ok_or_else(|| Error::internal("a session without a place for files"))?;
     let path = fetched.path(url)?;
     if format.name == "parquet" {
-        files::check_parquet(&path)?;
+        check_parquet(&path)?;
     }
     files::listing(plain, vec![files::url(&path)?], format, state).await
 }
@@ -199,7 +199,7 @@ impl Store {
             let found = self.store.get_range(at.prefix(), range).await;
             tail.extend_from_slice(&found.map_err(|e| remote::failed(&entry.url, e))?);
         }
-        files::check_tail(Path::new(remote::shown(&entry.url)), &tail, entry.size)
+        check_tail(Path::new(remote::shown(&entry.url)), &tail, entry.size)
     }
 
     /// Whether the server gives a part of a file when it is asked for one.

@@ -34,6 +34,10 @@ fn a_row_is_shown_with_the_bytes_that_it_was_read_from() {
         assert!(shown.contains(&format!("\ndocuments\ndoc_id: {document}\ntext: ")), "{shown}");
         assert!(shown.ends_with(&raw), "{shown}");
     }
+    let path = dir.join("data/rus_Cyrl/documents.jsonl");
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\n").unwrap();
+    let shown = dir.ok(&["show", "measured", &document]);
+    assert!(shown.stderr.ends_with("the file has changed since it was read\n"), "{}", shown.stderr);
     let pair = id(&dir, "pairs", "tgt_lang = 'cmn_Hans' AND source_row = 7");
     let json = dir.ok(&["show", "pairs_kept", &pair, "--json"]).json();
     assert_eq!(json["document"]["table"], "pairs");

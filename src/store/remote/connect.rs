@@ -243,7 +243,8 @@ pub(super) fn request<T: Send + 'static>(
     limit: Duration,
     future: impl Future<Output = object_store::Result<T>> + Send + 'static,
 ) -> Result<object_store::Result<T>> {
-    run(tokio::time::timeout(limit, future))?.map_err(|_| silent(url, limit))
+    // The timer is made where its runtime is.
+    run(async move { tokio::time::timeout(limit, future).await })?.map_err(|_| silent(url, limit))
 }
 
 /// The error of a server that does not answer.

@@ -128,17 +128,13 @@ pub fn fetch(url: &str) -> Result<tempfile::NamedTempFile> {
     let name = shown(url).rsplit('/').next().unwrap_or_default();
     // Formats are told from the end of a name; the whole may be longer than a name can be.
     let end = name.char_indices().rev().nth(40).map_or(0, |(at, _)| at);
-    let io = |e: std::io::Error| match e.downcast::<Error>() {
-        Ok(ours) => ours,
-        Err(e) => Error::io(shown(url), e),
-    };
     let mut reader = open(url)?;
     let mut file = tempfile::Builder::new()
         .prefix(".tmp-")
         .suffix(&format!("-{}", &name[end..]))
         .tempfile()
         .map_err(|e| Error::io(std::env::temp_dir(), e))?;
-    std::io::copy(&mut reader, file.as_file_mut()).map_err(io)?;
+    std::io::copy(&mut reader, file.as_file_mut()).map_err(|e| Error::reading(shown(url), e))?;
     Ok(file)
 }
 
