@@ -50,8 +50,8 @@ check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
 bench-ingest: ## ingest timed against DuckDB, Polars, warcio and others (needs ../shared/data, 30 min)
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
-	cargo build --locked --release --no-default-features --features cli
-	tests/bench/ingest.sh "$$CARGO_TARGET_DIR/release/hexapla"
+	cargo build --locked
+	tests/bench/ingest.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at once
 	@scripts/tools.sh c++ cargo python3 pip
