@@ -191,8 +191,8 @@ pub struct Lines<'a> {
 /// Bytes as text, or why they are none: not UTF-8, or with a NUL, which no text has and a file
 /// system leaves behind after a crash.
 pub fn decode(bytes: &[u8]) -> Result<&str, String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains('\0') => Err("contains a NUL byte".into()),
+    match simdutf8::compat::from_utf8(bytes) {
+        Ok(_) if memchr::memchr(0, bytes).is_some() => Err("contains a NUL byte".into()),
         Ok(text) => Ok(text),
         Err(e) => {
             let at = e.valid_up_to();

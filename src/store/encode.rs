@@ -157,8 +157,9 @@ impl<W: Write + Send> Encoder<W> {
             batches: std::mem::take(&mut self.pending),
         };
         self.begun += 1;
-        // As many as there are other threads: more would wait, and hold their rows in memory.
-        if OFFERED.load(SeqCst) + 1 < rayon::current_num_threads() {
+        // One for each other thread and one that waits, so that none of them has to.
+        let threads = rayon::current_num_threads();
+        if threads > 1 && OFFERED.load(SeqCst) < threads {
             self.tickets.push_back(offer(work));
         } else {
             let chunks = work.encode()?;

@@ -4,6 +4,7 @@ mod cli;
 mod faults;
 mod laws;
 mod messages;
+mod mutations;
 mod reference;
 mod shared;
 mod show;
