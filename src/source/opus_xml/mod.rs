@@ -2,7 +2,7 @@
 //!
 //! An alignment file names its documents, which lie beside it as OPUS lays them out, `raw` text
 //! preferred to tokenised `xml`. Both documents of a group are held in memory, each up to
-//! [`document::LARGEST`] bytes of text.
+//! 256 MiB of text.
 
 mod document;
 
