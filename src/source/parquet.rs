@@ -3,6 +3,7 @@
 //! A row has no place in bytes there, so its offset is its number. Nested values go to `meta`.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,15 +74,21 @@ impl Source for Parquet {
             builder.schema().fields().iter().map(|f| f.name().clone()).collect();
         let mut fields = Fields::new(unit, Some(&header))?;
         let (mut row, mut counted) = (0, 0);
-        let batches = match builder.build() {
+        let mut batches = match builder.build() {
             Ok(batches) => batches,
             Err(e) => return sink.refuse(&format!("not a Parquet file: {e}")),
         };
-        for batch in batches {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(e) => {
-                    let reason = format!("the Parquet file is damaged after row {row}: {e}");
+        loop {
+            // The parquet crate panics at some damage of pages; for us it is as good as an error.
+            let batch = match catch_unwind(AssertUnwindSafe(|| batches.next())) {
+                Ok(None) => break,
+                Ok(Some(Ok(batch))) => batch,
+                damaged => {
+                    let why = match damaged {
+                        Ok(Some(Err(e))) => e.to_string(),
+                        _ => "a page cannot be decoded".into(),
+                    };
+                    let reason = format!("the Parquet file is damaged after row {row}: {why}");
                     sink.reject(row, &reason, b"")?;
                     break;
                 }
