@@ -80,7 +80,8 @@ impl Plan {
             .into_par_iter()
             .map(|unit| {
                 let (mut bytes, mut hashes) = (0, Vec::new());
-                for location in &unit.locations {
+                let beside = unit.format.beside(&unit)?;
+                for location in unit.locations.iter().chain(&beside) {
                     let (n, hash) = location.hash()?;
                     bytes += n;
                     hashes.push(hash);

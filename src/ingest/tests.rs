@@ -100,6 +100,26 @@ fn wiki() -> Vec<SourceSpec> {
 }
 
 #[test]
+fn an_alignment_is_read_again_when_one_of_its_documents_changes() {
+    let link = b"<cesAlign><linkGrp fromDoc='en/a.xml' toDoc='is/a.xml'><link xtargets='1;1'/>\
+                 </linkGrp></cesAlign>";
+    let place = Place::new(&[
+        ("xml/en-is.xml", link),
+        ("xml/en/a.xml", b"<text><s id='1'>yes</s></text>"),
+        ("xml/is/a.xml", "<text><s id='1'>já</s></text>".as_bytes()),
+    ]);
+    let spec = SourceSpec { into: Some(Into::Pairs), ..SourceSpec::new("opus", "xml/*.xml") };
+    let first = place.ingest(&[spec.clone()], &Options::default()).unwrap();
+    assert_eq!((first.manifest.rows_out, first.parts_written), (1, 1));
+    let again = place.ingest(&[spec.clone()], &Options::default()).unwrap();
+    assert_eq!(again.parts_written, 0);
+    place.put("xml/is/a.xml", "<text><s id='1'>jæja</s></text>".as_bytes());
+    let changed = place.ingest(&[spec], &Options::default()).unwrap();
+    assert_eq!(changed.parts_written, 1);
+    assert_ne!(changed.manifest.key, first.manifest.key);
+}
+
+#[test]
 fn the_table_has_the_schema_and_is_sorted_and_independent_of_threads() {
     let (a, b) = (many(), many());
     let one = Options { part_bytes: 100, threads: 1, ..Options::default() };

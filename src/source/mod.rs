@@ -41,6 +41,7 @@ pub mod xliff;
 use std::sync::atomic::AtomicU64;
 
 use charset::Charsets;
+use location::Location;
 use pattern::Found;
 pub use row::{Row, Sink};
 pub use spec::{Column, Into, SourceSpec};
@@ -86,6 +87,12 @@ pub trait Source: Sync {
     /// Whether pairs are two files of it, one a language.
     fn sides(&self) -> bool {
         false
+    }
+
+    /// Further files that the rows of a unit are made of, such as the documents of an alignment:
+    /// when one of them changes, the unit is read again.
+    fn beside(&self, _unit: &Unit) -> Result<Vec<Location>> {
+        Ok(Vec::new())
     }
 
     /// Whether a file is read by columns, whose numbers and names are then checked.

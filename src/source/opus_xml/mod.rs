@@ -6,14 +6,15 @@
 
 mod document;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path};
 use std::sync::atomic::AtomicU64;
 
 use document::Document;
 use serde_json::Map;
 
-use super::elements::{Kind, Names, each_element};
+use super::charset;
+use super::elements::{Elements, Kind, Names, each_element};
 use super::input::Input;
 use super::location::Location;
 use super::parallel::{Aligned, Rows, Variant};
@@ -29,9 +30,6 @@ pub const OPUS_XML: OpusXml = OpusXml;
 pub struct OpusXml;
 
 const LINKS: Names = Names { whole: &["link"], tags: &["cesAlign", "linkGrp"] };
-
-/// Where the document with a name lies; `None` where there is none.
-pub type Find<'f> = &'f dyn Fn(&str) -> Option<Location>;
 
 impl Source for OpusXml {
     fn name(&self) -> &'static str {
@@ -54,22 +52,36 @@ impl Source for OpusXml {
         memchr::memmem::find(start, b"<cesAlign").is_some()
     }
 
+    fn beside(&self, unit: &Unit) -> Result<Vec<Location>> {
+        let (unread, mut found) = (AtomicU64::new(0), BTreeMap::new());
+        let mut elements = Elements::new(0, unit.open(&unread)?, LINKS);
+        // Damage ends the list as it ends the reading, and is told there.
+        while let Ok(Some(element)) = elements.advance() {
+            let text = if element.kind == Kind::Tag { element.text() } else { continue };
+            let names = text.ok().and_then(|text| context(text, ["fromDoc", "toDoc"]).ok());
+            for name in names.into_iter().flatten().flatten() {
+                if let Some(location) = locate(unit, &name) {
+                    found.insert(name, location);
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
     fn read(&self, unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
         if let Some(field) = unit.spec.columns.keys().next() {
             let message = format!("an alignment has no column for `{field}`");
             return Err(Error::usage(message).within(unit.source_path()));
         }
-        let folder = match unit.locations.first() {
-            Some(Location::File(path)) => path.parent(),
-            _ => None,
-        };
-        let find = |name: &str| folder.and_then(|folder| beside(folder, name));
-        links(unit, &find, read, sink)
+        links(unit, read, sink)
     }
 }
 
-/// The file of a document in a folder as OPUS lays it out, or as somebody unpacked it.
-fn beside(folder: &Path, name: &str) -> Option<Location> {
+/// The file of a document in the folder of its alignment as OPUS lays it out, or as somebody
+/// unpacked it; an alignment in an archive or on an object store has none.
+fn locate(unit: &Unit, name: &str) -> Option<Location> {
+    let Some(Location::File(path)) = unit.locations.first() else { return None };
+    let folder = path.parent()?;
     let inside = |c: Component<'_>| matches!(c, Component::Normal(_));
     if !Path::new(name).components().all(inside) {
         return None;
@@ -84,7 +96,6 @@ fn beside(folder: &Path, name: &str) -> Option<Location> {
 /// The two documents that the links are between.
 struct Links<'a> {
     unit: &'a Unit,
-    find: Find<'a>,
     read: &'a AtomicU64,
     /// The names of the documents for all links that no group has.
     top: [Option<String>; 2],
@@ -98,11 +109,10 @@ struct Links<'a> {
     rows: bool,
 }
 
-fn links(unit: &Unit, find: Find<'_>, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
+fn links(unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
     let mut rows = Rows::new(unit)?;
     let mut links = Links {
         unit,
-        find,
         read,
         top: [None, None],
         names: [None, None],
@@ -211,13 +221,14 @@ impl Links<'_> {
         if self.absent.as_deref() == Some(name) {
             return Ok(None);
         }
-        let Some(location) = (self.find)(name) else {
+        let Some(location) = locate(self.unit, name) else {
             self.missing.get_or_insert_with(|| name.to_string());
             self.absent = Some(name.to_string());
             return Ok(None);
         };
         let tell = self.told.insert(name.to_string());
-        let input = Input::open(&location, self.unit.format.charsets(), None, self.read)?;
+        let asked = self.unit.spec.encoding.as_deref().map(charset::named).transpose()?;
+        let input = Input::open(&location, self.unit.format.charsets(), asked, self.read)?;
         Document::read(name, input, |offset, reason, raw| match tell {
             true => sink.reject(offset, &format!("{}: {reason}", shown(name)), raw),
             false => Ok(()),
