@@ -200,7 +200,7 @@ fn pair(unit: &Unit, key: &str, source: Waiting, target: String) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use super::super::unit::tests::read;
+    use super::super::unit::tests::{damaged, read};
     use super::*;
 
     fn word(id: &str, form: &str, tag: &str, misc: &str) -> String {
@@ -285,14 +285,7 @@ mod tests {
     fn no_bytes_make_it_panic() {
         let file = file();
         for n in 0..400u64 {
-            let mut bytes = file.clone().into_bytes();
-            let draw = |k: u64, below: usize| (id::keyed(n, k) % below as u64) as usize;
-            let (at, to) = (draw(1, bytes.len()), draw(2, bytes.len()));
-            match n % 3 {
-                0 => bytes.truncate(at),
-                1 => bytes[at] ^= 1 << draw(3, 8),
-                _ => bytes.splice(at..at, file.as_bytes()[to..].iter().copied()).for_each(drop),
-            }
+            let bytes = damaged(file.as_bytes(), n);
             let (kept, result) = read(&CONLLU, &[&bytes], "into = 'labelled'");
             result.unwrap();
             assert!(kept.rows.len() + kept.rejected.len() < 20);

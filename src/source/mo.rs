@@ -284,9 +284,8 @@ fn entry(
 #[cfg(test)]
 mod tests {
     use super::super::po::PO;
-    use super::super::unit::tests::read;
+    use super::super::unit::tests::{damaged, read};
     use super::*;
-    use crate::id;
 
     const HEADER: &str = "Language: ru\nContent-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=3; \
          plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || n%100>14) ? 1 : 2);\n";
@@ -420,14 +419,7 @@ mod tests {
     fn no_bytes_make_it_panic() {
         let file = file(&encoded(|text| text.as_bytes().to_vec()), false);
         for n in 0..400u64 {
-            let mut bytes = file.clone();
-            let draw = |k: u64, below: usize| (id::keyed(n, k) % below as u64) as usize;
-            let (at, to) = (draw(1, bytes.len()), draw(2, bytes.len()));
-            match n % 3 {
-                0 => bytes.truncate(at),
-                1 => bytes[at] ^= 1 << draw(3, 8),
-                _ => bytes.splice(at..at, file[to..].iter().copied()).for_each(drop),
-            }
+            let bytes = damaged(&file, n);
             let (kept, result) = read(&MO, &[&bytes], "langs = ['en', 'ru']");
             result.unwrap();
             assert!(kept.rows.len() + kept.rejected.len() < 5000);

@@ -207,7 +207,7 @@ impl Rows<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::input::{MAX_RECORD, too_long};
-    use super::super::unit::tests::read;
+    use super::super::unit::tests::{damaged, read};
     use super::*;
 
     const FILE: &str = r#"{"version": "1.1", "data": [{"paragraphs": [
@@ -286,14 +286,7 @@ mod tests {
     #[test]
     fn no_bytes_make_it_panic() {
         for n in 0..400u64 {
-            let mut bytes = FILE.as_bytes().to_vec();
-            let draw = |k: u64, below: usize| (id::keyed(n, k) % below as u64) as usize;
-            let (at, to) = (draw(1, bytes.len()), draw(2, bytes.len()));
-            match n % 3 {
-                0 => bytes.truncate(at),
-                1 => bytes[at] ^= 1 << draw(3, 8),
-                _ => bytes.splice(at..at, FILE.as_bytes()[to..].iter().copied()).for_each(drop),
-            }
+            let bytes = damaged(FILE.as_bytes(), n);
             let (kept, result) = read(&SQUAD, &[&bytes], LABELLED);
             result.unwrap();
             assert!(kept.rows.len() + kept.rejected.len() < 20);

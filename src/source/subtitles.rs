@@ -191,7 +191,7 @@ fn joined(cues: &[Cue]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::unit::tests::read;
+    use super::super::unit::tests::{damaged, read};
     use super::*;
 
     const SRT: &str = "\u{feff}1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>- Góðan dag.</i>\r\n- Já.\r\n\r\n\
@@ -262,14 +262,7 @@ mod tests {
     fn no_bytes_make_it_panic() {
         for n in 0..600u64 {
             let file = if n % 2 == 0 { SRT } else { VTT };
-            let mut bytes = file.as_bytes().to_vec();
-            let draw = |k: u64, below: usize| (id::keyed(n, k) % below as u64) as usize;
-            let (at, to) = (draw(1, bytes.len()), draw(2, bytes.len()));
-            match n % 3 {
-                0 => bytes.truncate(at),
-                1 => bytes[at] ^= 1 << draw(3, 8),
-                _ => bytes.splice(at..at, file.as_bytes()[to..].iter().copied()).for_each(drop),
-            }
+            let bytes = damaged(file.as_bytes(), n);
             let (kept, result) = read(&CUES, &[&bytes], "");
             result.unwrap();
             assert!(kept.rows.len() + kept.rejected.len() < 25);

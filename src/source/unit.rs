@@ -324,6 +324,20 @@ pub(crate) mod tests {
         (kept, result)
     }
 
+    /// A file that is cut, flipped in one bit or spliced with its own end, by a number: what a
+    /// format must read without a panic.
+    pub fn damaged(file: &[u8], n: u64) -> Vec<u8> {
+        let mut bytes = file.to_vec();
+        let draw = |k: u64, below: usize| (crate::id::keyed(n, k) % below as u64) as usize;
+        let (at, to) = (draw(1, bytes.len()), draw(2, bytes.len()));
+        match n % 3 {
+            0 => bytes.truncate(at),
+            1 => bytes[at] ^= 1 << draw(3, 8),
+            _ => bytes.splice(at..at, file[to..].iter().copied()).for_each(drop),
+        }
+        bytes
+    }
+
     #[test]
     fn paths_and_options_give_languages_and_their_mistakes() {
         let dir = tempfile::tempdir().unwrap();
