@@ -109,9 +109,9 @@ fn an_alignment_is_read_again_when_one_of_its_documents_changes() {
         ("xml/is/a.xml", "<text><s id='1'>já</s></text>".as_bytes()),
     ]);
     let spec = SourceSpec { into: Some(Into::Pairs), ..SourceSpec::new("opus", "xml/*.xml") };
-    let first = place.ingest(&[spec.clone()], &Options::default()).unwrap();
+    let first = place.ingest(std::slice::from_ref(&spec), &Options::default()).unwrap();
     assert_eq!((first.manifest.rows_out, first.parts_written), (1, 1));
-    let again = place.ingest(&[spec.clone()], &Options::default()).unwrap();
+    let again = place.ingest(std::slice::from_ref(&spec), &Options::default()).unwrap();
     assert_eq!(again.parts_written, 0);
     place.put("xml/is/a.xml", "<text><s id='1'>jæja</s></text>".as_bytes());
     let changed = place.ingest(&[spec], &Options::default()).unwrap();
