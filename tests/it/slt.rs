@@ -121,7 +121,7 @@ impl DB for Database {
 
 #[test]
 fn slt_files_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let folder = Path::new(".").join("tests/slt");
     let mut files: Vec<PathBuf> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "slt"));

@@ -164,7 +164,7 @@ fn word(mut i: u64) -> String {
 
 /// Real duplicates with truth lie beside the checkout of those who develop hexapla.
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/dedup").join(name);
+    let path = Path::new(".").join("../shared/data/dedup").join(name);
     if path.exists() {
         return Some(path);
     }
