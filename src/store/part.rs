@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::cast;
@@ -38,10 +39,49 @@ pub struct PartWriter {
     part: Part,
 }
 
+/// A file on its way to the disk.
 struct Hashed {
     file: BufWriter<File>,
     hash: Xxh3,
     bytes: u64,
+    /// Brings what was written to the disk, up to so many bytes, while more is being made.
+    sync: Option<JoinHandle<io::Result<()>>>,
+    synced: u64,
+}
+
+/// As many bytes are brought to the disk at a time, so that little is left to wait for at the end.
+const SYNC: u64 = 32 << 20;
+
+impl Hashed {
+    fn new(file: File) -> Self {
+        Self { file: BufWriter::new(file), hash: Xxh3::new(), bytes: 0, sync: None, synced: 0 }
+    }
+
+    fn sync_beside(&mut self) -> io::Result<()> {
+        if self.sync.as_ref().is_some_and(|sync| !sync.is_finished()) {
+            return Ok(());
+        }
+        self.synced()?;
+        let file = self.file.get_ref().try_clone()?;
+        self.sync = Some(std::thread::spawn(move || file.sync_data()));
+        self.synced = self.bytes;
+        Ok(())
+    }
+
+    /// A failure is told to the first who syncs, so it has to be asked for.
+    fn synced(&mut self) -> io::Result<()> {
+        match self.sync.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(io::Error::other("syncing panicked")),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.synced()?;
+        self.file.get_ref().sync_all()
+    }
 }
 
 impl Write for Hashed {
@@ -49,6 +89,9 @@ impl Write for Hashed {
         let n = self.file.write(buf)?;
         self.hash.update(&buf[..n]);
         self.bytes += n as u64;
+        if self.bytes - self.synced >= SYNC {
+            self.sync_beside()?;
+        }
         Ok(n)
     }
 
@@ -87,8 +130,7 @@ impl PartWriter {
             .build();
         let options =
             ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let out = Hashed { file: BufWriter::new(file), hash: Xxh3::new(), bytes: 0 };
-        let writer = Encoder::new(out, schema.clone(), options)
+        let writer = Encoder::new(Hashed::new(file), schema.clone(), options)
             .map_err(|e| Error::io(dir.join(&name), e))?;
         let part = Part { file: name.clone(), key: key.into(), ..Part::default() };
         Ok(Self { dir: dir.into(), name, schema, writer, temp, part })
@@ -129,8 +171,7 @@ impl PartWriter {
         let note = serde_json::to_string(&note).map_err(|e| Error::internal(e.to_string()))?;
         let note = KeyValue::new(FOOTER.into(), note);
         let mut out = self.writer.finish(note).map_err(|e| io(&e))?;
-        out.flush().map_err(|e| io(&e))?;
-        out.file.get_ref().sync_all().map_err(|e| io(&e))?;
+        out.finish().map_err(|e| io(&e))?;
         self.temp.persist(&path).map_err(|e| io(&e.error))?;
         open_to_all(&path)?;
         sync_dir(path.parent().unwrap_or(&self.dir))?;

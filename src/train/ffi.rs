@@ -46,6 +46,15 @@ unsafe extern "C" {
     fn hexapla_fill_normal(tensor: *const C_tensor, deviation: f64, seed: u64) -> *const c_char;
 
     fn hexapla_clear_grads(parameters: *const *const C_tensor, count: c_int) -> *const c_char;
+
+    fn hexapla_leave_at_once();
+}
+
+/// Makes the end of the process skip the destructors of libtorch, which take longer than many a
+/// command. For a program's `main` alone: Rust's own buffers are flushed before, C's are not.
+pub fn leave_at_once() {
+    // SAFETY: it registers a handler, and reads and writes nothing of ours.
+    unsafe { hexapla_leave_at_once() }
 }
 
 /// Dropout's factors for a tensor on the CPU: 0 for a share of the places, elsewhere what keeps

@@ -9,6 +9,9 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <exception>
@@ -123,6 +126,12 @@ const char *hexapla_clear_grads(at::Tensor *const *parameters, int count) {
   return guarded([&] {
     for (int i = 0; i < count; ++i) parameters[i]->mutable_grad().reset();
   });
+}
+
+// When the process exits, the destructors of libtorch's operators and what they free are skipped.
+// Handlers run in the reverse order of their registration, and libtorch's came when it was loaded.
+void hexapla_leave_at_once() {
+  on_exit([](int status, void *) { _exit(status); }, nullptr);
 }
 
 } // extern "C"

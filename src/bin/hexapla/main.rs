@@ -30,6 +30,8 @@ use clap::Parser;
 use hexapla::error::Error;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "train")]
+    hexapla::train::ffi::leave_at_once();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => return ui::usage(&error),

@@ -72,7 +72,7 @@ impl Document {
         element: &Element<'_>,
     ) -> (Option<String>, Result<Range<usize>, String>) {
         // A sentence that is broken may still have a start tag.
-        let length = element.bytes.iter().position(|b| *b == b'>').map_or(0, |end| end + 1);
+        let length = memchr::memchr(b'>', element.bytes).map_or(0, |end| end + 1);
         let start = std::str::from_utf8(&element.bytes[..length]).unwrap_or_default();
         let said = tag(start).and_then(|start| attributes(&start, ["id"]));
         let begin = self.text.len();
@@ -93,7 +93,6 @@ impl Document {
     pub fn join(&self, ids: &str) -> Result<String, String> {
         let mut text = String::new();
         for id in ids.split_ascii_whitespace() {
-            let (id_, name) = (shown(id), shown(&self.name));
             match self.sentences.get(id) {
                 Some(Some(place)) => {
                     if !text.is_empty() {
@@ -101,8 +100,14 @@ impl Document {
                     }
                     text.push_str(&self.text[place.clone()]);
                 }
-                Some(None) => return Err(format!("sentence `{id_}` of `{name}` is broken")),
-                None => return Err(format!("`{name}` has no sentence `{id_}`")),
+                Some(None) => {
+                    let (id, name) = (shown(id), shown(&self.name));
+                    return Err(format!("sentence `{id}` of `{name}` is broken"));
+                }
+                None => {
+                    let (id, name) = (shown(id), shown(&self.name));
+                    return Err(format!("`{name}` has no sentence `{id}`"));
+                }
             }
             if text.len() > MAX_RECORD {
                 return Err(too_long());
