@@ -60,7 +60,7 @@ pub fn share(text: &str, tag: Tag) -> f64 {
 }
 
 /// The scripts of Unicode that a code of ISO 15924 stands for.
-fn scripts(code: &str) -> [Option<Script>; 3] {
+pub fn scripts(code: &str) -> [Option<Script>; 3] {
     match code {
         "Hani" | "Hans" | "Hant" => [Some(Script::Han), Some(Script::Bopomofo), None],
         "Jpan" => [Some(Script::Han), Some(Script::Hiragana), Some(Script::Katakana)],
