@@ -1,4 +1,4 @@
-//! Measures of a translation pair.
+//! Measures of a translation pair, and the peers' rules for one.
 //!
 //! No alignment models.
 

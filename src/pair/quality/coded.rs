@@ -19,7 +19,7 @@ pub struct Coded {
 impl Coded {
     /// Numbers the characters of two texts of fewer than 65,536 characters each.
     pub fn new(src: &[char], tgt: &[char]) -> Self {
-        let mut codes = Codes::new(tgt.len());
+        let mut codes = Codes::new(tgt.iter().filter(|c| !c.is_ascii()).count());
         let tgt = tgt.iter().map(|c| codes.insert(*c)).collect();
         let src = src.iter().map(|c| codes.get(*c)).collect();
         Self { src, tgt, n_codes: usize::from(codes.last) + 1 }
@@ -34,9 +34,9 @@ struct Codes {
 }
 
 impl Codes {
-    fn new(n_chars: usize) -> Self {
+    fn new(n_others: usize) -> Self {
         // At most half full, so that a search ends soon.
-        let others = vec![('\0', 0); (2 * n_chars).next_power_of_two().max(2)];
+        let others = vec![('\0', 0); (2 * n_others).next_power_of_two().max(2)];
         Self { ascii: [0; 128], others, last: 0 }
     }
 

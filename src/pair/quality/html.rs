@@ -18,7 +18,7 @@ use crate::text::segment::is_space;
 /// ```
 /// use hexapla::pair::quality::html::has_tag;
 /// assert!(has_tag("sjá <b>hér") && has_tag("строка<br/>строка"));
-/// assert!(!has_tag("2 < 3, a<b, </b> <!-- <b> --> &lt;b&gt;"));
+/// assert!(!has_tag("2 < 3 </b> <!-- <b> --> &lt;b&gt;"));
 /// ```
 pub fn has_tag(text: &str) -> bool {
     memchr(b'<', text.as_bytes()).is_some() && Parser::new(text).run() == Outcome::Tag

@@ -76,7 +76,8 @@ impl<'t> Matcher<'t> {
     fn longest(&self, src: &[u16], s: Range<usize>, t: Range<usize>) -> Match {
         let mut best = Match { src: s.start, tgt: t.start, len: 0 };
         // Ends of matches at the last item of the source, and at this one, with their lengths.
-        let (mut old, mut new): (Vec<(u32, usize)>, Vec<(u32, usize)>) = (Vec::new(), Vec::new());
+        let mut old: Vec<(u32, usize)> = Vec::new();
+        let mut new = Vec::new();
         for i in s.clone() {
             new.clear();
             let code = usize::from(src[i]);
@@ -124,6 +125,9 @@ pub fn similarity(src: &[u16], tgt: &[u16], n_codes: usize) -> f64 {
     if src == tgt {
         return 1.0;
     }
+    if src.is_empty() || tgt.is_empty() {
+        return 0.0;
+    }
     let matching = Matcher::new(tgt, n_codes).n_matching(src);
     2.0 * matching as f64 / (src.len() + tgt.len()) as f64
 }
@@ -142,28 +146,33 @@ pub fn common_substring(pair: &Coded) -> usize {
 /// lengths after the other, in bytes, which the compiler turns into vector instructions.
 fn longest_run(pair: &Coded) -> usize {
     let n = pair.tgt.len();
-    let mut tgt = [0u8; AUTOJUNK_FROM];
     // Fewer than 200 items have fewer than 200 numbers.
-    pair.tgt.iter().zip(&mut tgt).for_each(|(code, byte)| *byte = *code as u8);
-    let (mut old, mut new) = ([0u8; AUTOJUNK_FROM + 1], [0u8; AUTOJUNK_FROM + 1]);
-    let (mut best, mut ended) = (0u8, true);
+    let tgt: Vec<u8> = pair.tgt.iter().map(|code| *code as u8).collect();
+    // Where a row begins, nothing ends: a cell of 0 stands before it.
+    let (mut old, mut new, mut longest) = (vec![0u8; n + 1], vec![0u8; n + 1], vec![0u8; n]);
+    let mut ended = true;
     for code in &pair.src {
         if *code == 0 {
             if !ended {
-                old[..=n].fill(0);
+                old.fill(0);
             }
             ended = true;
             continue;
         }
         ended = false;
-        let code = *code as u8;
-        for ((new, old), item) in new[1..=n].iter_mut().zip(&old[..n]).zip(&tgt[..n]) {
-            *new = if *item == code { old.wrapping_add(1) } else { 0 };
-            best = best.max(*new);
-        }
+        next_row(*code as u8, &tgt, &old[..n], &mut new[1..]);
+        longest.iter_mut().zip(&new[1..]).for_each(|(most, len)| *most = (*most).max(*len));
         std::mem::swap(&mut old, &mut new);
     }
-    usize::from(best)
+    longest.into_iter().max().map_or(0, usize::from)
+}
+
+/// Without a branch, so that it becomes vector instructions.
+fn next_row(code: u8, tgt: &[u8], old: &[u8], new: &mut [u8]) {
+    for ((new, old), item) in new.iter_mut().zip(old).zip(tgt) {
+        let all_if_equal = u8::from(*item == code).wrapping_neg();
+        *new = old.wrapping_add(1) & all_if_equal;
+    }
 }
 
 #[cfg(test)]

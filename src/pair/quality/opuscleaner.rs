@@ -42,7 +42,7 @@ pub fn opuscleaner(pair: Pair<'_>) -> PairQuality {
     let src_tgt = ratio(n_words[0], n_words[1], f64::INFINITY);
     let reason = first_broken(&[
         (!n_words.iter().all(|n| WORDS.contains(n)), "max_length"),
-        (src_tgt < MIN_RATIO || src_tgt > 1.0 / MIN_RATIO, "src_trg_ratio"),
+        (!(MIN_RATIO..=1.0 / MIN_RATIO).contains(&src_tgt), "src_trg_ratio"),
         (
             below(alphabetic_words, MIN_ALPHABETIC_WORDS)
                 || below(alphabetic_ratio, MIN_ALPHABETIC),

@@ -11,6 +11,8 @@ const MAX_CHARS: usize = 101;
 /// Repetitions that count.
 const LEAST: usize = 2;
 
+/// Hashes of three characters, ten bits.
+const HASHES: usize = 1 << 10;
 /// No further place.
 const NONE: u32 = u32::MAX;
 
@@ -40,6 +42,12 @@ pub fn repetitions(text: &[char]) -> usize {
                 break;
             }
             for len in shortest..=MAX_CHARS.min(place - start) {
+                // Most stretches that begin alike do not end alike, or leave no room for two more.
+                if place + LEAST * len > text.len()
+                    || text[place + len - 1] != text[start + len - 1]
+                {
+                    continue;
+                }
                 let n = count(text, &text[start..start + len], place);
                 if n >= LEAST {
                     return n;
@@ -62,20 +70,22 @@ fn count(text: &[char], stretch: &[char], mut place: usize) -> usize {
     n
 }
 
+/// A number below [`HASHES`] for the first three characters.
+fn hash(three: &[char]) -> usize {
+    let [a, b, c] = [three[0], three[1], three[2]].map(u32::from);
+    ((a ^ b << 8 ^ c << 16).wrapping_mul(0x9e37_79b1) >> 22) as usize
+}
+
 /// For each place, the next one where the same three characters stand, or others with the same
 /// hash; only places where a stretch can begin.
 fn next_places(text: &[char]) -> Vec<u32> {
     let mut next = vec![NONE; text.len().saturating_sub(MIN_CHARS - 1)];
-    let mut last = [NONE; 1024];
+    let mut last = [NONE; HASHES];
     for (place, three) in text.windows(MIN_CHARS).enumerate().rev() {
         if three[0].is_whitespace() {
             continue;
         }
-        let [a, b, c] = [three[0], three[1], three[2]].map(u32::from);
-        let hash = (a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca6b) ^ c)
-            .wrapping_mul(0xc2b2_ae35)
-            >> 22;
-        next[place] = std::mem::replace(&mut last[hash as usize], place as u32);
+        next[place] = std::mem::replace(&mut last[hash(three)], place as u32);
     }
     next
 }

@@ -45,40 +45,36 @@ pub struct Side {
 
 impl Side {
     /// Counts a text; letters of `scripts` count as in script.
-    pub fn new(text: &str, scripts: &[Script]) -> Self {
-        let mut side =
-            Self { chars: Vec::with_capacity(text.len().min(MOST_CHARS)), ..Self::default() };
-        let latin = scripts.contains(&Script::Latin);
-        let mut word = 0;
+    pub fn new(text: &str, scripts: [Option<Script>; 3]) -> Self {
+        let chars = Vec::with_capacity(text.len().min(MOST_CHARS));
+        let mut side = Self { chars, ..Self::default() };
+        let (mut word, mut n_latin) = (0, 0);
         for c in text.chars() {
             side.n_chars += 1;
             if side.chars.len() < MOST_CHARS {
                 side.chars.push(c);
             }
-            if is_space(c) {
-                side.end_word(word);
-                word = 0;
-                continue;
-            }
             word += 1;
             match c {
-                'a'..='z' | 'A'..='Z' => {
-                    side.n_alphabetic += 1;
-                    side.n_in_script += usize::from(latin);
-                }
+                'a'..='z' | 'A'..='Z' => n_latin += 1,
                 '.' | '?' | '!' | '…' => side.n_terminal_marks += 1,
                 '1'..='9' if side.digits.len() < MOST_CHARS => {
                     side.digits.push(c as u16 - '0' as u16);
                 }
-                '\0'..='\x7f' => {}
-                _ if is_alphabetic(c) => {
+                _ if !c.is_ascii() && is_alphabetic(c) => {
                     side.n_alphabetic += 1;
-                    side.n_in_script += usize::from(scripts.contains(&SCRIPTS.get(c)));
+                    side.n_in_script += usize::from(scripts.contains(&Some(SCRIPTS.get(c))));
+                }
+                _ if is_space(c) => {
+                    side.end_word(word - 1);
+                    word = 0;
                 }
                 _ => {}
             }
         }
         side.end_word(word);
+        side.n_alphabetic += n_latin;
+        side.n_in_script += if scripts.contains(&Some(Script::Latin)) { n_latin } else { 0 };
         side
     }
 
@@ -114,7 +110,7 @@ mod tests {
 
     #[test]
     fn one_pass_counts_everything() {
-        let side = Side::new(" Год 2024… — то\u{a0}been ー?", &[Script::Cyrillic]);
+        let side = Side::new(" Год 2024… — то\u{a0}been ー?", [Some(Script::Cyrillic), None, None]);
         assert_eq!((side.n_words, side.longest_word, side.n_word_chars), (6, 5, 17));
         assert_eq!((side.n_alphabetic, side.n_in_script, side.n_terminal_marks), (10, 5, 2));
         assert_eq!(side.digits, [2, 2, 4]);
@@ -123,16 +119,16 @@ mod tests {
 
     #[test]
     fn words_lie_between_pythons_white_space() {
-        assert_eq!(Side::new("a\x1cb\u{3000}ไทย\u{200b}ยาว", &[]).n_words, 3);
+        assert_eq!(Side::new("a\x1cb\u{3000}ไทย\u{200b}ยาว", [None; 3]).n_words, 3);
         assert_eq!(
-            Side::new("\u{85}", &[]),
+            Side::new("\u{85}", [None; 3]),
             Side { n_chars: 1, chars: vec!['\u{85}'], ..Side::default() }
         );
     }
 
     #[test]
     fn long_sides_are_counted_whole_and_kept_in_part() {
-        let side = Side::new(&"۴ ".repeat(MOST_CHARS), &[]);
+        let side = Side::new(&"۴ ".repeat(MOST_CHARS), [None; 3]);
         assert_eq!((side.n_chars, side.n_words, side.chars.len()), (16_384, 8192, 8192));
         assert!(!side.is_whole());
     }

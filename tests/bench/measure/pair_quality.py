@@ -205,14 +205,15 @@ class Agreement:
         if len(self.samples) < 20 and not (verdicts[0] == verdicts[1] and scores):
             self.samples.append(f"{rule}: {sample}")
 
-    def table(self, title):
-        print(f"\n### {title}\n\n| rule | pairs | rejected by the peer | same verdict | same score |")
-        print("| --- | ---: | ---: | ---: | ---: |")
+    def table(self, title, keys=("verdict",)):
+        heads = [f"same {key}" for key in keys]
+        print(f"\n### {title}\n\n| rule | pairs | rejected by the peer | {' | '.join(heads)} |")
+        print("| --- | ---: | ---: |" + " ---: |" * len(keys))
         for rule, n in self.counts.items():
-            shares = [f"{n[key]} ({100 * n[key] / n['pairs']:.3f} %)" for key in ("verdict", "score")]
-            print(f"| {rule} | {n['pairs']} | {n['rejected']} | {shares[0]} | {shares[1]} |")
+            shares = [f"{n[key]} ({100 * n[key] / n['pairs']:.3f} %)" for key in keys]
+            print(f"| {rule} | {n['pairs']} | {n['rejected']} | {' | '.join(shares)} |")
         for sample in self.samples:
-            print(sample[:600], file=sys.stderr)
+            print(sample[:300], file=sys.stderr)
 
     def complete(self, rule):
         return self.counts[rule]["verdict"] == self.counts[rule]["pairs"]
@@ -246,7 +247,7 @@ def compare_opusfilter(rows, pairs, title):
             agreement.add(name, (holds(ours), accepted), equal(ours, score), sample)
         sample = (row["q"]["reason"], reason, src[:200], tgt[:200])
         agreement.add("**keep**", (row["q"]["keep"], reason is None), row["q"]["reason"] == reason, sample)
-    agreement.table(f"opusfilter, {title} (score of **keep**: the reason)")
+    agreement.table(f"opusfilter, {title} (score of **keep**: the reason)", ("verdict", "score"))
     return agreement.complete("**keep**")
 
 
@@ -310,11 +311,11 @@ def compare_opuscleaner(rows, pairs, title):
     agreement = Agreement()
     for name, holds in ours.items():
         for i, verdict in verdicts[name].items():
-            agreement.add(name, (holds(rows[i]["q"]), verdict), True, (rows[i]["q"], pairs[i]))
+            agreement.add(name, (holds(rows[i]["q"]), verdict), sample=pairs[i])
     for i in verdicts["alpha_ratio"]:
         verdict = all(verdicts[name][i] for name in ours)
-        agreement.add("**keep**", (rows[i]["q"]["keep"], verdict), True, (rows[i]["q"]["reason"], pairs[i]))
-    agreement.table(f"opuscleaner, {title} (verdicts alone; the scripts print no scores)")
+        agreement.add("**keep**", (rows[i]["q"]["keep"], verdict), sample=pairs[i])
+    agreement.table(f"opuscleaner, {title}")
 
 
 def compare_moses(rows, pairs, title, script, folder):
@@ -329,8 +330,8 @@ def compare_moses(rows, pairs, title, script, folder):
     retained = {int(line) - 1 for line in (folder / "lines").read_text().split()}
     agreement = Agreement()
     for line, i in enumerate(usable):
-        agreement.add("**keep**", (rows[i]["q"]["keep"], line in retained), True, (rows[i]["q"], pairs[i]))
-    agreement.table(f"moses, {title} (verdicts alone)")
+        agreement.add("**keep**", (rows[i]["q"]["keep"], line in retained), sample=pairs[i])
+    agreement.table(f"moses, {title}")
 
 
 def peer_seconds(pairs):
@@ -385,7 +386,8 @@ def main():
     print("| work | hexapla, Parquet to Parquet | OpusFilter in memory | ratio |")
     print("| --- | ---: | ---: | ---: |")
     print(f"| all numbers | {ours:.2f} | {scored:.1f} (from a tenth) | {scored / ours:.0f} |")
-    print(f"| filtering, the peer stops early | {ours:.2f} | {filtered:.1f} (from a tenth) | {filtered / ours:.0f} |")
+    print(f"| filtering, the peer stops early | {ours:.2f} | {filtered:.1f} (from a tenth) |"
+          f" {filtered / ours:.0f} |")
     return 0 if same else 1
 
 
