@@ -140,12 +140,12 @@ def measured(hexapla, pairs, profile, folder):
     columns = dict(zip(["src", "tgt", "src_lang", "tgt_lang"], map(list, zip(*pairs))))
     pq.write_table(pa.table({"id": list(range(len(pairs))), **columns}), source)
     query = (f"SELECT id, lang_tag(src_lang) AS src_tag, lang_tag(tgt_lang) AS tgt_tag, "
-             f"pair_quality(src, tgt, src_lang, tgt_lang, '{profile}') AS q FROM pairs ORDER BY id")
+             f"pair_quality(src, tgt, src_lang, tgt_lang, '{profile}') AS q FROM pairs")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([hexapla, "sql", "--threads", "1", "-t", f"pairs={source}", "-c", query,
                     "-o", str(result)], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rows = pq.read_table(result).to_pylist()
+    rows = sorted(pq.read_table(result).to_pylist(), key=lambda row: row["id"])
     return rows, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
