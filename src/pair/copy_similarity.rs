@@ -60,7 +60,11 @@ pub fn similarity(pair: &Coded) -> f64 {
 
 /// The Levenshtein distance, 64 cells at a time (Myers 1999; blocks as in Hyyrö 2003).
 pub fn levenshtein(pair: &Coded) -> usize {
-    let (text, pattern) = (&pair.src, &pair.tgt);
+    // Either side may be the pattern: a 0 in the source equals nothing, wherever it stands.
+    let (src, tgt) = (&pair.src, &pair.tgt);
+    let steps = |text: &[u16], pattern: &[u16]| text.len() * pattern.len().div_ceil(64);
+    let source_is_text = steps(src, tgt) <= steps(tgt, src);
+    let (text, pattern) = if source_is_text { (src, tgt) } else { (tgt, src) };
     let m = pattern.len();
     if m == 0 {
         return text.len();

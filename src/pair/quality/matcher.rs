@@ -145,9 +145,11 @@ pub fn common_substring(pair: &Coded) -> usize {
 /// The length of the longest common substring of a short target: one row of the table of
 /// lengths after the other, in bytes, which the compiler turns into vector instructions.
 fn longest_run(pair: &Coded) -> usize {
-    let n = pair.tgt.len();
+    // Whole vectors: a number 0 fills the last one and is met by no item.
+    let n = pair.tgt.len().next_multiple_of(16);
     // Fewer than 200 items have fewer than 200 numbers.
-    let tgt: Vec<u8> = pair.tgt.iter().map(|code| *code as u8).collect();
+    let mut tgt = vec![0u8; n];
+    tgt.iter_mut().zip(&pair.tgt).for_each(|(byte, code)| *byte = *code as u8);
     // Where a row begins, nothing ends: a cell of 0 stands before it.
     let (mut old, mut new, mut longest) = (vec![0u8; n + 1], vec![0u8; n + 1], vec![0u8; n]);
     let mut ended = true;
