@@ -3,10 +3,9 @@
 //! Normalised Levenshtein similarity over characters, as OpusFilter's `SimilarityFilter` with its
 //! weights of 1. Cost is bounded: of a longer text the first 8,192 characters count.
 
-use std::collections::HashMap;
-
 use arrow::datatypes::DataType;
 
+use super::quality::coded::Coded;
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Value};
 
@@ -47,55 +46,58 @@ pub fn copy_similarity(src: &str, tgt: &str) -> f64 {
     }
     let src: Vec<char> = src.chars().take(MOST_CHARS).collect();
     let tgt: Vec<char> = tgt.chars().take(MOST_CHARS).collect();
-    let longer = src.len().max(tgt.len());
+    similarity(&Coded::new(&src, &tgt))
+}
+
+/// The normalised Levenshtein similarity of two texts of at most [`MOST_CHARS`] characters.
+pub fn similarity(pair: &Coded) -> f64 {
+    let longer = pair.src.len().max(pair.tgt.len());
     if longer == 0 {
         return 1.0;
     }
-    1.0 - levenshtein(&src, &tgt) as f64 / longer as f64
+    1.0 - levenshtein(pair) as f64 / longer as f64
 }
 
 /// The Levenshtein distance, 64 cells at a time (Myers 1999; blocks as in Hyyrö 2003).
-pub fn levenshtein(a: &[char], b: &[char]) -> usize {
-    let (pattern, text) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+pub fn levenshtein(pair: &Coded) -> usize {
+    // Either side may be the pattern: a 0 in the source equals nothing, wherever it stands.
+    let (src, tgt) = (&pair.src, &pair.tgt);
+    let steps = |text: &[u16], pattern: &[u16]| text.len() * pattern.len().div_ceil(64);
+    let source_is_text = steps(src, tgt) <= steps(tgt, src);
+    let (text, pattern) = if source_is_text { (src, tgt) } else { (tgt, src) };
     let m = pattern.len();
     if m == 0 {
         return text.len();
     }
     let blocks = m.div_ceil(64);
     // For each character, the places of the pattern where it stands.
-    let mut places: HashMap<char, Vec<u64>> = HashMap::new();
-    for (i, c) in pattern.iter().enumerate() {
-        places.entry(*c).or_insert_with(|| vec![0; blocks])[i / 64] |= 1 << (i % 64);
+    let mut places = vec![0u64; pair.n_codes * blocks];
+    for (i, code) in pattern.iter().enumerate() {
+        places[usize::from(*code) * blocks + i / 64] |= 1 << (i % 64);
     }
-    let nowhere = vec![0; blocks];
     let last = 1u64 << ((m - 1) % 64);
     // Vertical differences of the current column: where it rises and where it falls.
-    let mut rises = vec![u64::MAX; blocks];
-    let mut falls = vec![0u64; blocks];
+    let mut column = vec![(u64::MAX, 0u64); blocks];
     let mut distance = m;
-    for c in text {
-        let equal = places.get(c).unwrap_or(&nowhere);
+    for code in text {
+        let equal = &places[usize::from(*code) * blocks..][..blocks];
         // The row above the pattern rises by one with every character of the text.
         let (mut carry_rise, mut carry_fall) = (1u64, 0u64);
-        for block in 0..blocks {
-            let (up, down) = (rises[block], falls[block]);
-            let same = equal[block] | carry_fall;
-            let diagonal = (((same & up).wrapping_add(up)) ^ up) | same;
-            let diagonal = diagonal | down;
-            let mut rise = down | !(diagonal | up);
-            let mut fall = up & diagonal;
-            if block + 1 == blocks {
-                distance += usize::from(rise & last != 0);
-                distance -= usize::from(fall & last != 0);
-            }
-            let (next_rise, next_fall) = (rise >> 63, fall >> 63);
-            rise = rise << 1 | carry_rise;
-            fall = fall << 1 | carry_fall;
-            let vertical = equal[block] | down;
-            rises[block] = fall | !(vertical | rise);
-            falls[block] = rise & vertical;
-            (carry_rise, carry_fall) = (next_rise, next_fall);
+        let (mut top_rise, mut top_fall) = (0, 0);
+        for ((up, down), equal) in column.iter_mut().zip(equal) {
+            let same = equal | carry_fall;
+            let diagonal = (((same & *up).wrapping_add(*up)) ^ *up) | same | *down;
+            let rise = *down | !(diagonal | *up);
+            let fall = *up & diagonal;
+            let shifted = rise << 1 | carry_rise;
+            let vertical = equal | *down;
+            *up = (fall << 1 | carry_fall) | !(vertical | shifted);
+            *down = shifted & vertical;
+            (carry_rise, carry_fall) = (rise >> 63, fall >> 63);
+            (top_rise, top_fall) = (rise, fall);
         }
+        distance += usize::from(top_rise & last != 0);
+        distance -= usize::from(top_fall & last != 0);
     }
     distance
 }
@@ -123,7 +125,7 @@ mod tests {
         #[test]
         fn blocks_give_the_textbook_distance(a in "[abю語]{0,200}", b in "[abю語]{0,200}") {
             let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-            prop_assert_eq!(levenshtein(&a, &b), naive(&a, &b));
+            prop_assert_eq!(levenshtein(&Coded::new(&a, &b)), naive(&a, &b));
         }
     }
 

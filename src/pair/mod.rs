@@ -1,4 +1,4 @@
-//! Measures of a translation pair.
+//! Measures of a translation pair, and the peers' rules for one.
 //!
 //! No alignment models.
 
@@ -7,7 +7,9 @@ pub mod digits;
 pub mod lang_match;
 pub mod length_ratio;
 pub mod numeral_agreement;
+pub mod pair_quality;
 pub mod punctuation_score;
+pub mod quality;
 pub mod script_match;
 
 use crate::function::Function;
@@ -20,4 +22,5 @@ pub const FUNCTIONS: &[&Function] = &[
     &punctuation_score::PUNCTUATION_SCORE,
     &script_match::SCRIPT_MATCH,
     &lang_match::LANG_MATCH,
+    &pair_quality::PAIR_QUALITY,
 ];

@@ -60,8 +60,12 @@ pub fn share(text: &str, tag: Tag) -> f64 {
 }
 
 /// The scripts of Unicode that a code of ISO 15924 stands for.
-fn scripts(code: &str) -> [Option<Script>; 3] {
+pub fn scripts(code: &str) -> [Option<Script>; 3] {
     match code {
+        // The most frequent ones, since this is asked of every row.
+        "Latn" => [Some(Script::Latin), None, None],
+        "Cyrl" => [Some(Script::Cyrillic), None, None],
+        "Arab" => [Some(Script::Arabic), None, None],
         "Hani" | "Hans" | "Hant" => [Some(Script::Han), Some(Script::Bopomofo), None],
         "Jpan" => [Some(Script::Han), Some(Script::Hiragana), Some(Script::Katakana)],
         "Hang" | "Kore" => [Some(Script::Hangul), Some(Script::Han), None],

@@ -1,0 +1,235 @@
+//! Common stretches of two sequences, as Python's `difflib.SequenceMatcher` finds them.
+//!
+//! With its treatment of sequences of 200 items and more: items that are more than a hundredth of
+//! the target begin no match and only lengthen one, so that the longest match found there may be
+//! shorter than the longest there is. Numbers stand for the items, see [`Coded`].
+
+use std::ops::Range;
+
+use super::coded::Coded;
+
+/// Items of a target from which on frequent ones are left out.
+const AUTOJUNK_FROM: usize = 200;
+
+/// Where each item of a target stands.
+pub struct Matcher<'t> {
+    tgt: &'t [u16],
+    /// For each number, where its places begin in `places`.
+    starts: Vec<u32>,
+    places: Vec<u32>,
+}
+
+/// A stretch that both sequences have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Match {
+    src: usize,
+    tgt: usize,
+    len: usize,
+}
+
+impl<'t> Matcher<'t> {
+    /// Indexes a target of numbers below `n_codes`.
+    pub fn new(tgt: &'t [u16], n_codes: usize) -> Self {
+        let mut counts = vec![0u32; n_codes];
+        for code in tgt {
+            counts[usize::from(*code)] += 1;
+        }
+        if tgt.len() >= AUTOJUNK_FROM {
+            let most = tgt.len() as u32 / 100 + 1;
+            counts.iter_mut().filter(|n| **n > most).for_each(|n| *n = 0);
+        }
+        let mut starts = Vec::with_capacity(n_codes + 1);
+        let mut end = 0;
+        starts.push(0);
+        for n in &counts {
+            end += n;
+            starts.push(end);
+        }
+        let mut next = starts.clone();
+        let mut places = vec![0; end as usize];
+        for (place, code) in tgt.iter().enumerate() {
+            let code = usize::from(*code);
+            if counts[code] > 0 {
+                places[next[code] as usize] = place as u32;
+                next[code] += 1;
+            }
+        }
+        Self { tgt, starts, places }
+    }
+
+    /// Items in the matching stretches: the longest one, and what matches before and after it.
+    pub fn n_matching(&self, src: &[u16]) -> usize {
+        let mut matching = 0;
+        let mut left = vec![(0..src.len(), 0..self.tgt.len())];
+        while let Some((s, t)) = left.pop() {
+            let found = self.longest(src, s.clone(), t.clone());
+            if found.len > 0 {
+                matching += found.len;
+                left.push((s.start..found.src, t.start..found.tgt));
+                left.push((found.src + found.len..s.end, found.tgt + found.len..t.end));
+            }
+        }
+        matching
+    }
+
+    /// The longest match within two ranges; of equals the first in the source, then the target.
+    fn longest(&self, src: &[u16], s: Range<usize>, t: Range<usize>) -> Match {
+        let mut best = Match { src: s.start, tgt: t.start, len: 0 };
+        // Ends of matches at the last item of the source, and at this one, with their lengths.
+        let mut old: Vec<(u32, usize)> = Vec::new();
+        let mut new = Vec::new();
+        for i in s.clone() {
+            new.clear();
+            let code = usize::from(src[i]);
+            let places = &self.places[self.starts[code] as usize..self.starts[code + 1] as usize];
+            let mut before = old.iter().peekable();
+            for place in places {
+                let j = *place as usize;
+                if j < t.start {
+                    continue;
+                }
+                if j >= t.end {
+                    break;
+                }
+                while before.next_if(|(end, _)| end + 1 < *place).is_some() {}
+                let len = match before.peek() {
+                    Some((end, len)) if end + 1 == *place => len + 1,
+                    _ => 1,
+                };
+                new.push((*place, len));
+                if len > best.len {
+                    best = Match { src: i + 1 - len, tgt: j + 1 - len, len };
+                }
+            }
+            std::mem::swap(&mut old, &mut new);
+        }
+        while best.src > s.start
+            && best.tgt > t.start
+            && src[best.src - 1] == self.tgt[best.tgt - 1]
+        {
+            best = Match { src: best.src - 1, tgt: best.tgt - 1, len: best.len + 1 };
+        }
+        while best.src + best.len < s.end
+            && best.tgt + best.len < t.end
+            && src[best.src + best.len] == self.tgt[best.tgt + best.len]
+        {
+            best.len += 1;
+        }
+        best
+    }
+}
+
+/// Twice the matching items over the items of both sequences of numbers below `n_codes`; 1 when
+/// both are empty.
+pub fn similarity(src: &[u16], tgt: &[u16], n_codes: usize) -> f64 {
+    if src == tgt {
+        return 1.0;
+    }
+    if src.is_empty() || tgt.is_empty() {
+        return 0.0;
+    }
+    let matching = Matcher::new(tgt, n_codes).n_matching(src);
+    2.0 * matching as f64 / (src.len() + tgt.len()) as f64
+}
+
+/// The length of the longest common substring that `difflib` finds.
+pub fn common_substring(pair: &Coded) -> usize {
+    if pair.tgt.len() < AUTOJUNK_FROM {
+        return longest_run(pair);
+    }
+    Matcher::new(&pair.tgt, pair.n_codes)
+        .longest(&pair.src, 0..pair.src.len(), 0..pair.tgt.len())
+        .len
+}
+
+/// The length of the longest common substring of a short target: one row of the table of
+/// lengths after the other, in bytes, which the compiler turns into vector instructions.
+fn longest_run(pair: &Coded) -> usize {
+    // Whole vectors: a number 0 fills the last one and is met by no item.
+    let n = pair.tgt.len().next_multiple_of(16);
+    // Fewer than 200 items have fewer than 200 numbers.
+    let mut tgt = vec![0u8; n];
+    tgt.iter_mut().zip(&pair.tgt).for_each(|(byte, code)| *byte = *code as u8);
+    // Where a row begins, nothing ends: a cell of 0 stands before it.
+    let (mut old, mut new, mut longest) = (vec![0u8; n + 1], vec![0u8; n + 1], vec![0u8; n]);
+    let mut ended = true;
+    for code in &pair.src {
+        if *code == 0 {
+            if !ended {
+                old.fill(0);
+            }
+            ended = true;
+            continue;
+        }
+        ended = false;
+        next_row(*code as u8, &tgt, &old[..n], &mut new[1..]);
+        longest.iter_mut().zip(&new[1..]).for_each(|(most, len)| *most = (*most).max(*len));
+        std::mem::swap(&mut old, &mut new);
+    }
+    longest.into_iter().max().map_or(0, usize::from)
+}
+
+/// Without a branch, so that it becomes vector instructions.
+fn next_row(code: u8, tgt: &[u8], old: &[u8], new: &mut [u8]) {
+    for ((new, old), item) in new.iter_mut().zip(old).zip(tgt) {
+        let all_if_equal = u8::from(*item == code).wrapping_neg();
+        *new = old.wrapping_add(1) & all_if_equal;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn coded(src: &str, tgt: &str) -> Coded {
+        let chars = |text: &str| text.chars().collect::<Vec<_>>();
+        Coded::new(&chars(src), &chars(tgt))
+    }
+
+    fn naive(src: &[u16], tgt: &[u16]) -> usize {
+        let run =
+            |i: usize, j: usize| src[i..].iter().zip(&tgt[j..]).take_while(|(a, b)| a == b).count();
+        (0..src.len()).flat_map(|i| (0..tgt.len()).map(move |j| run(i, j))).max().unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn short_targets_have_their_longest_common_substring(
+            src in "[abю語]{0,90}", tgt in "[abю語]{0,90}"
+        ) {
+            let pair = coded(&src, &tgt);
+            let expected = naive(&pair.src, &pair.tgt);
+            prop_assert_eq!(common_substring(&pair), expected);
+            let matcher = Matcher::new(&pair.tgt, pair.n_codes);
+            let found = matcher.longest(&pair.src, 0..pair.src.len(), 0..pair.tgt.len());
+            prop_assert_eq!(found.len, expected);
+        }
+    }
+
+    #[test]
+    fn frequent_items_of_long_targets_begin_no_match() {
+        let of = |src: &str, tgt: &str| common_substring(&coded(src, tgt));
+        // All of the target is frequent: only a common beginning is found.
+        assert_eq!(of(&"ab".repeat(100), &format!("{}xyz", "ab".repeat(100))), 200);
+        assert_eq!(of(&format!("x{}", "ab".repeat(100)), &"ab".repeat(100)), 0);
+        // A rare item is found, and lengthened by the frequent ones around it.
+        assert_eq!(
+            of(&format!("x{}語ab", "ab".repeat(3)), &format!("{}語ab", "ab".repeat(150))),
+            9
+        );
+        assert_eq!(of(&format!("x{}", "ab".repeat(90)), &"ab".repeat(90)), 180);
+    }
+
+    #[test]
+    fn similarity_is_that_of_difflib() {
+        // Values of Python's difflib.SequenceMatcher(None, a, b).ratio().
+        assert_eq!(similarity(&[1, 9, 8, 4], &[1, 9, 4, 8], 10), 0.75);
+        assert_eq!(similarity(&[1, 2, 3], &[3, 2, 1], 10), 1.0 / 3.0);
+        assert_eq!(similarity(&[], &[], 10), 1.0);
+        assert_eq!(similarity(&[5], &[], 10), 0.0);
+        let many = [7; 200];
+        assert_eq!(similarity(&[&[1], &many[..]].concat(), &many, 10), 0.0);
+        assert_eq!(similarity(&many, &[&many[..], &[1]].concat(), 10), 400.0 / 401.0);
+    }
+}
