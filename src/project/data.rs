@@ -18,6 +18,7 @@ use crate::mix::{self, PlanRow, Size};
 use crate::schema;
 use crate::source::SourceSpec;
 use crate::sql::recipe::{self, ParamValue, Query};
+use crate::sql::runner::command::Command;
 use crate::sql::runner::{self, RunSpec};
 use crate::store::manifest::Manifest;
 use crate::store::part::PartWriter;
@@ -96,6 +97,11 @@ impl Builder<'_> {
         for (param, value) in self.project.params_of(name)? {
             found.add(format!("parameter {param}"), value.to_json().to_string());
         }
+        if let Some(command) = self.command(query)? {
+            for (name, value) in command.ingredients() {
+                found.add(name, value);
+            }
+        }
         if query.sql.contains("$seed") {
             found.add("seed", self.project.config.seed.to_string());
         }
@@ -103,6 +109,11 @@ impl Builder<'_> {
             found.add(format!("function {function}"), version.to_string());
         }
         Ok(())
+    }
+
+    fn command(&self, query: &Query) -> Result<Option<Command>> {
+        let params = self.project.params_of(&query.name)?;
+        Command::of(query, &self.project.dir, &params, self.project.config.seed)
     }
 
     pub(super) fn build_query(&self, name: &str, manifest: Manifest) -> Result<Manifest> {
@@ -132,6 +143,7 @@ impl Builder<'_> {
             query,
             params,
             seed: self.project.config.seed,
+            dir: &self.project.dir,
             out_dir: tables.join(table),
             dropped_dir: tables.join(format!("{table}_dropped")),
             threads: self.threads(),

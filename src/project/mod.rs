@@ -5,6 +5,7 @@
 pub mod build;
 pub mod config;
 pub mod evaluate;
+pub mod explain;
 pub mod init;
 pub mod node;
 pub mod show;

@@ -15,6 +15,7 @@ mod provider;
 pub mod recipe;
 mod remote;
 mod rowwise;
+pub mod rules;
 pub mod runner;
 pub mod session;
 mod share;

@@ -54,9 +54,9 @@ pub struct Query {
     pub params: Vec<Param>,
     /// What the table is, in one sentence.
     pub doc: String,
-    /// The `SELECT`, without the header.
+    /// The `SELECT`, without the header; of a `-- run:` query, what its command is given.
     pub sql: String,
-    /// The command of a `-- run:` query.
+    /// The command of a `-- run:` query, which makes the table from those rows.
     pub run: Option<String>,
     /// The whole file.
     pub text: String,
@@ -103,7 +103,15 @@ impl Query {
             let stem = Path::new(place).file_stem().map(|s| s.to_string_lossy().into_owned());
             query.name = stem.unwrap_or_default();
         }
-        if query.sql.is_empty() && query.run.is_none() {
+        if let (Some(_), true, [input]) = (&query.run, query.sql.is_empty(), &query.inputs[..]) {
+            query.sql = format!("SELECT * FROM {input}");
+        }
+        if query.run.is_some() && query.sql.is_empty() {
+            return Err(Error::usage("a `-- run:` query needs the one table that it reads")
+                .within(place)
+                .hint_with("name it in `-- in:`, or write the SELECT whose rows it gets"));
+        }
+        if query.sql.is_empty() {
             return Err(Error::usage("no query")
                 .within(place)
                 .hint_with("a query file has a header of `--` lines and then one SELECT"));
@@ -155,13 +163,11 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Query>> {
             let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
             let place = path.display().to_string();
             let mut query = Query::parse(&text, &place, Origin::Project(path.clone()))?;
-            // Wrong SQL is told now, with its file, not in the middle of a run.
-            if query.run.is_none() {
-                // What is read comes first, whether the header says so or not.
-                for table in tables_read(&query.sql).map_err(|e| e.within(&place))? {
-                    if !files::is_path(&table) && !query.inputs.contains(&table) {
-                        query.inputs.push(table);
-                    }
+            // Wrong SQL is told now, with its file, not in the middle of a run. What is read comes
+            // first, whether the header says so or not.
+            for table in tables_read(&query.sql).map_err(|e| e.within(&place))? {
+                if !files::is_path(&table) && !query.inputs.contains(&table) {
+                    query.inputs.push(table);
                 }
             }
             Ok(query)
@@ -183,6 +189,13 @@ pub fn resolve(project: &[Query]) -> Result<Vec<Query>> {
         let mut query = query.clone();
         let below = queries.iter().position(|q| q.name == query.name);
         match (below, query.inputs.contains(&query.name)) {
+            (Some(i), true) if query.run.is_some() || queries[i].run.is_some() => {
+                return Err(Error::usage(format!(
+                    "`{}`: a command is no layer and has none",
+                    query.name
+                ))
+                .hint_with("give one of the two another `-- out:`"));
+            }
             (Some(i), true) => {
                 let below = queries[i].clone();
                 query.inputs.retain(|t| *t != query.name);
@@ -278,7 +291,7 @@ pub fn tables_read(sql: &str) -> Result<Vec<String>> {
     Ok(named.difference(&defined).cloned().collect())
 }
 
-fn statement(sql: &str) -> Result<Statement> {
+pub(super) fn statement(sql: &str) -> Result<Statement> {
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql)
         .map_err(|e| Error::usage(e.to_string().trim_start_matches("sql parser error: ")))?;
     match (statements.pop(), statements.is_empty()) {

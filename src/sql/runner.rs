@@ -5,6 +5,9 @@
 //! Every plan runs in one partition; row-wise queries run several parts at once. The bytes of a
 //! table are therefore a function of its inputs, the query, its parameters and the seed alone.
 
+pub mod command;
+mod commanded;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +18,8 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch, is_not_null, is_null};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+
+use command::Command;
 
 use super::recipe::{self, ParamValue, Query};
 use super::rowwise;
@@ -41,6 +46,8 @@ pub struct RunSpec<'a> {
     pub params: &'a BTreeMap<String, ParamValue>,
     /// The project's seed.
     pub seed: u64,
+    /// The folder that the command of a `-- run:` query is run in.
+    pub dir: &'a Path,
     /// The folder of the table.
     pub out_dir: PathBuf,
     /// The folder for the rows with a reason.
@@ -77,31 +84,27 @@ pub fn run(
 ) -> Result<Manifest> {
     let name = spec.query.name.as_str();
     let place = |e: Error| e.within(format!("query `{name}`"));
-    if spec.query.run.is_some() {
-        return Err(place(Error::usage("`-- run:` is not supported yet"))
-            .hint_with("write the command's result to Parquet and read it with `read('…')`"));
-    }
     let sql = recipe::bind(&spec.query.sql, spec.params, spec.seed).map_err(place)?;
     let plan = session.logical(&sql).map_err(place)?;
     if let Some(function) = rowwise::unsteady(&plan).map_err(|e| session.failed(e))? {
         return Err(place(Error::usage(format!("`{function}` gives another result each time")))
             .hint_with("chance is a function of the row: `uniform(doc_id, $seed)`"));
     }
-    let table = schema::table(name);
+    let command = Command::of(spec.query, spec.dir, spec.params, spec.seed).map_err(place)?;
     let columns = plan.schema().as_arrow().clone();
-    if let Some(table) = table {
-        table.check(&columns).map_err(place)?;
-    }
-    let schema = written(&columns, table);
+    let result = match &command {
+        // What a command answers is known when it answers.
+        Some(_) => Columns::default(),
+        None => Columns::of(name, &columns).map_err(place)?,
+    };
     let input = row_wise_input(session, &plan)?;
     let total = input.as_ref().map(|(_, t)| t.manifest.parts.iter().map(|p| p.rows).sum());
     let job = Job {
         session,
         spec,
-        part_key: part_key(session, &sql, &schema),
+        part_key: part_key(session, &sql, &columns, command.as_ref()),
         sql,
-        reason: reason_column(&columns).map_err(place)?,
-        schema,
+        columns: result,
         hashes: [&spec.out_dir, &spec.dropped_dir]
             .into_iter()
             .flat_map(|dir| hashes(dir))
@@ -110,11 +113,42 @@ pub fn run(
         total,
         progress,
     };
-    let outcomes = match input {
-        Some((name, table)) => job.row_wise(&name, table),
-        None => job.whole().map(|outcome| vec![outcome]),
+    let made = match (input, &command) {
+        (Some((name, table)), Some(command)) => {
+            return job.commanded(command, &name, table).map_err(place);
+        }
+        (None, Some(_)) => Err(Error::usage("a command reads one table row by row")
+            .hint_with("make a table of the join or aggregate first, and name it in `-- in:`")),
+        (Some((name, table)), None) => job.row_wise(&name, table),
+        (None, None) => job.whole().map(|outcome| vec![outcome]),
     };
-    job.commit(outcomes.map_err(place)?)
+    job.commit(made.map_err(place)?)
+}
+
+/// The columns of a result.
+#[derive(Debug, Clone, PartialEq)]
+struct Columns {
+    /// As they are written.
+    schema: SchemaRef,
+    /// The one that splits rows into kept and dropped.
+    reason: Option<usize>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self { schema: SchemaRef::new(Schema::empty()), reason: None }
+    }
+}
+
+impl Columns {
+    /// Those of a query's table; errors when the table's schema asks for others.
+    fn of(table: &str, found: &Schema) -> Result<Self> {
+        let known = schema::table(table);
+        if let Some(known) = known {
+            known.check(found)?;
+        }
+        Ok(Self { schema: written(found, known), reason: reason_column(found)? })
+    }
 }
 
 fn row_wise_input<'s>(
@@ -126,9 +160,19 @@ fn row_wise_input<'s>(
     Ok(name.and_then(|name| session.stored(&name).map(|table| (name, table))))
 }
 
+/// A session in which a table is one of its parts.
+fn alone(session: &Session, name: &str, table: &Table, part: &Part) -> Result<Session> {
+    let manifest = Manifest { parts: vec![part.clone()], ..table.manifest.clone() };
+    session.serial([(name, Table { dir: table.dir.clone(), manifest })])
+}
+
 /// What a part of the result depends on besides its input part.
-fn part_key(session: &Session, sql: &str, schema: &Schema) -> String {
-    let mut fields = vec![env!("CARGO_PKG_VERSION").to_string(), sql.into(), format!("{schema:?}")];
+fn part_key(session: &Session, sql: &str, columns: &Schema, command: Option<&Command>) -> String {
+    let columns = format!("{:?}", written(columns, None));
+    let mut fields = vec![env!("CARGO_PKG_VERSION").to_string(), sql.into(), columns];
+    for (name, value) in command.into_iter().flat_map(Command::ingredients) {
+        fields.extend([name, value]);
+    }
     for (function, version) in session.functions_in(sql) {
         fields.extend([function, version.to_string()]);
     }
@@ -156,8 +200,7 @@ struct Job<'a> {
     spec: &'a RunSpec<'a>,
     sql: String,
     part_key: String,
-    schema: SchemaRef,
-    reason: Option<usize>,
+    columns: Columns,
     /// The hashes of the parts that are committed now.
     hashes: BTreeMap<PathBuf, String>,
     done: AtomicU64,
@@ -218,17 +261,19 @@ impl Job<'_> {
     }
 
     fn one_part(&self, input: &str, table: &Table, part: &Part) -> Result<Outcome> {
-        let key = format!("{} {}", self.part_key, part.xxh3);
+        let key = self.key_of(part);
         if let Some(outcome) = self.finished(&key, part)? {
             self.advance(part.rows);
             return Ok(outcome);
         }
-        let alone = Manifest { parts: vec![part.clone()], ..table.manifest.clone() };
-        let alone = Table { dir: table.dir.clone(), manifest: alone };
-        let session = self.session.serial([(input, alone)])?;
+        let session = alone(self.session, input, table, part)?;
         let outcome = self.stream(&session, u64::MAX, &|_| key.clone())?;
         self.advance(part.rows);
         Ok(Outcome { rows_in: part.rows, ..outcome })
+    }
+
+    fn key_of(&self, part: &Part) -> String {
+        format!("{} {}", self.part_key, part.xxh3)
     }
 
     /// What an earlier run made of this input part, if all of it is still there.
@@ -263,45 +308,38 @@ impl Job<'_> {
 
     /// A part without rows: a table has at least one part.
     fn empty(&self, dir: &Path) -> Result<Vec<Part>> {
-        let sink =
-            Sink::new(dir, self.schema.clone(), u64::MAX, |_| format!("{} empty", self.part_key));
+        let sink = Sink::new(dir, self.columns.schema.clone(), u64::MAX, |_| {
+            format!("{} empty", self.part_key)
+        });
         sink.finish(true, &BTreeMap::new())
     }
 
     fn sinks<'s>(&'s self, limit: u64, key: &'s dyn Fn(usize) -> String) -> (Sink<'s>, Sink<'s>) {
-        let sink = |dir: &Path| Sink::new(dir, self.schema.clone(), limit, key);
+        let sink = |dir: &Path| Sink::new(dir, self.columns.schema.clone(), limit, key);
         (sink(&self.spec.out_dir), sink(&self.spec.dropped_dir))
     }
 
-    /// Runs the query in a session and writes its rows. The part of dropped rows is finished
-    /// before the part that counts them, so that the latter vouches for the former.
+    /// Runs the query in a session and writes its rows.
     fn stream(
         &self,
         session: &Session,
         limit: u64,
         key: &dyn Fn(usize) -> String,
     ) -> Result<Outcome> {
-        let (mut kept, mut gone) = self.sinks(limit, key);
-        let mut dropped = BTreeMap::new();
+        let mut split = self.split(limit, key);
         session.stream(&self.sql, &mut |batch| {
-            match self.reason {
-                None => kept.push(&batch)?,
-                Some(column) => {
-                    let reasons = batch.column(column);
-                    count(reasons, &mut dropped)?;
-                    kept.push(&select(&batch, &is_null(reasons)?)?)?;
-                    gone.push(&select(&batch, &is_not_null(reasons)?)?)?;
-                }
-            }
+            split.push(&batch)?;
             if self.total.is_none() {
                 self.advance(batch.num_rows() as u64);
             }
             Ok(())
         })?;
-        let rows_in = kept.rows() + gone.rows();
-        let dropped_parts = gone.finish(false, &BTreeMap::new())?;
-        let parts = kept.finish(true, &dropped)?;
-        Ok(Outcome { rows_in, parts, dropped_parts, dropped })
+        split.finish()
+    }
+
+    fn split<'s>(&'s self, limit: u64, key: &'s dyn Fn(usize) -> String) -> Split<'s> {
+        let (kept, gone) = self.sinks(limit, key);
+        Split { kept, gone, reason: self.columns.reason, dropped: BTreeMap::new() }
     }
 
     fn commit(&self, outcomes: Vec<Outcome>) -> Result<Manifest> {
@@ -321,7 +359,7 @@ impl Job<'_> {
         }
         manifest.rows_out = manifest.parts.iter().map(|p| p.rows).sum();
         // The table's own manifest comes last: it is what says that the node is done.
-        if self.reason.is_some() {
+        if self.columns.reason.is_some() {
             if gone.parts.is_empty() {
                 gone.parts = self.empty(dropped_dir)?;
             }
@@ -337,6 +375,34 @@ impl Job<'_> {
         }
         sweep(out_dir, &manifest)?;
         Ok(manifest)
+    }
+}
+
+/// Rows on their way to the table of what is kept and that of what is dropped.
+struct Split<'a> {
+    kept: Sink<'a>,
+    gone: Sink<'a>,
+    reason: Option<usize>,
+    dropped: BTreeMap<String, u64>,
+}
+
+impl Split<'_> {
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(column) = self.reason else { return self.kept.push(batch) };
+        let reasons = batch.column(column);
+        count(reasons, &mut self.dropped)?;
+        self.kept.push(&select(batch, &is_null(reasons)?)?)?;
+        self.gone.push(&select(batch, &is_not_null(reasons)?)?)
+    }
+
+    /// The part of dropped rows is finished before the part that counts them, so that the latter
+    /// vouches for the former.
+    fn finish(self) -> Result<Outcome> {
+        let Self { kept, gone, dropped, .. } = self;
+        let rows_in = kept.rows() + gone.rows();
+        let dropped_parts = gone.finish(false, &BTreeMap::new())?;
+        let parts = kept.finish(true, &dropped)?;
+        Ok(Outcome { rows_in, parts, dropped_parts, dropped })
     }
 }
 

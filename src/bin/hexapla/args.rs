@@ -89,6 +89,8 @@ pub enum Command {
     Ingest(crate::ingest::Args),
     /// Ask a project's tables or any Parquet, JSONL or CSV file
     Sql(crate::sql::Args),
+    /// Tell what each rule removes, in all and alone, and what another threshold would
+    Explain(crate::explain::Args),
     /// Show a row of a table and the bytes that it was read from
     Show(crate::show::Args),
     /// List the SQL functions, or explain one
@@ -121,6 +123,7 @@ impl Command {
             Command::Run(args) => crate::run::run(args, ui),
             Command::Ingest(args) => crate::ingest::run(args, ui),
             Command::Sql(args) => crate::sql::run(args, ui),
+            Command::Explain(args) => crate::explain::run(args, ui),
             Command::Show(args) => crate::show::run(args, ui),
             Command::Functions(args) => crate::functions::run(args, ui),
             Command::Queries(args) => crate::queries::run(args, ui),

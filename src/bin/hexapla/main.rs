@@ -8,6 +8,7 @@
 mod args;
 mod describe;
 mod eval;
+mod explain;
 mod functions;
 mod ingest;
 mod init;

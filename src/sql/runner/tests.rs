@@ -25,11 +25,22 @@ impl Place {
     }
 
     fn run(&self, session: &Session, sql: &str) -> Result<Manifest> {
-        let text = format!("-- even: rows.\n{sql}");
+        self.run_text(session, &format!("-- even: rows.\n{sql}"))
+    }
+
+    /// What comes of the rows of `documents` behind a command.
+    fn command(&self, session: &Session, line: &str) -> Result<Manifest> {
+        self.run_text(session, &format!("-- even: rows.\n-- in: documents\n-- run: {line}\n"))
+    }
+
+    fn run_text(&self, session: &Session, text: &str) -> Result<Manifest> {
+        let query = Query::parse(text, "even.sql", Origin::BuiltIn).unwrap();
+        let defaults = query.params.iter().map(|p| (p.name.clone(), p.default.clone()));
         let spec = RunSpec {
-            query: &Query::parse(&text, "even.sql", Origin::BuiltIn).unwrap(),
-            params: &BTreeMap::new(),
+            query: &query,
+            params: &defaults.collect(),
             seed: 17,
+            dir: self.dir.path(),
             out_dir: self.dir.path().join("even"),
             dropped_dir: self.dir.path().join("even_dropped"),
             threads: session.threads(),
@@ -200,4 +211,101 @@ fn what_depends_on_other_rows_is_run_as_a_whole() {
     }
     let sql = "WITH d AS (SELECT * FROM documents) SELECT doc_id FROM d WHERE lang = 'x'";
     assert_eq!(shape(&session, sql).unwrap(), Shape::RowWise("documents".into()));
+}
+
+#[test]
+fn a_command_gives_back_what_it_was_given_and_is_not_asked_again() {
+    let place = Place::new();
+    let session = place.session(2, &[&[1, 2, 4], &[7, 9], &[10]]);
+    let made = place.command(&session, "cat; echo > asked").unwrap();
+    assert_eq!((made.rows_in, made.rows_out, made.parts.len()), (6, 6, 3));
+    assert_eq!(place.ids("even"), [1, 2, 4, 7, 9, 10]);
+    let asked = place.dir.path().join("asked");
+    fs::remove_file(&asked).unwrap();
+    assert_eq!(place.command(&session, "cat; echo > asked").unwrap(), made);
+    assert!(!asked.exists());
+    // New rows are all it is asked about.
+    let session = place.session(2, &[&[1, 2, 4], &[7, 9], &[10], &[12]]);
+    place.command(&session, "cat; echo > asked").unwrap();
+    assert_eq!(place.ids("even"), [1, 2, 4, 7, 9, 10, 12]);
+    // Its files and parameters count; the SELECT says what it gets.
+    let text = "-- even: rows.\n-- param: least bigint = 4\n-- run: sh score.sh\n\
+                SELECT doc_id, lang AS reason FROM documents WHERE doc_id > $least";
+    fs::write(place.dir.path().join("score.sh"), "test $least = 4 && cat").unwrap();
+    place.run_text(&session, text).unwrap();
+    assert_eq!((place.ids("even"), place.ids("even_dropped")), (vec![], vec![7, 9, 10, 12]));
+    fs::write(place.dir.path().join("score.sh"), "cat; exit 1").unwrap();
+    assert!(place.run_text(&session, text).is_err());
+}
+
+#[test]
+fn a_command_that_fails_midway_goes_on_behind_its_finished_parts() {
+    let place = Place::new();
+    let session = place.session(1, &[&[1, 2, 4], &[7, 9], &[10]]);
+    let script = "if test -e broken; then cat > all; head -c $(($(wc -c < all) - 500)) all\n\
+                  echo 'out of memory' >&2; exit 7; else cat; fi";
+    fs::write(place.dir.path().join("score.sh"), script).unwrap();
+    fs::write(place.dir.path().join("broken"), "").unwrap();
+    let error = place.command(&session, "sh score.sh").unwrap_err();
+    let words = error.to_string();
+    assert!(words.starts_with("query `even`: `sh score.sh`: "), "{words}");
+    assert!(words.ends_with(": out of memory"), "{words}");
+    assert!(error.hint().unwrap().contains("goes on behind them"));
+    assert!(!place.dir.path().join("even/manifest.json").exists());
+    let left: Vec<_> = fs::read_dir(place.dir.path().join("even")).unwrap().collect();
+    assert_eq!(left.len(), 2);
+    fs::remove_file(place.dir.path().join("broken")).unwrap();
+    fs::write(place.dir.path().join("all"), "").unwrap();
+    let made = place.command(&session, "sh score.sh").unwrap();
+    assert_eq!((made.rows_out, place.ids("even")), (6, vec![1, 2, 4, 7, 9, 10]));
+}
+
+#[test]
+fn what_a_command_must_not_do_is_told() {
+    let place = Place::new();
+    let session = place.session(1, &[&[1, 2, 4], &[7, 9]]);
+    let error = |line: &str| place.command(&session, line).unwrap_err().to_string();
+    let is = |line: &str, what: &str| {
+        let found = error(line);
+        assert!(found.contains(what), "{line}: {found}");
+    };
+    is("echo loading the model; cat", "its output is no Arrow IPC stream");
+    is("cat > /dev/null", "its output is no Arrow IPC stream");
+    is("no-such-scorer", "exit status: 127");
+    is("cat > /dev/null; exit 3", "exit status: 3");
+    // The same answer twice is one stream and some bytes behind it; half an answer is broken.
+    is("cat > all; head -c $(($(wc -c < all) - 500)) all", "its output is broken");
+    let lost = "-- even: rows.\n-- in: documents\n-- run: cat other\n";
+    let stream = |ids: &[u64]| {
+        let column: ArrayRef = std::sync::Arc::new(arrow::array::UInt64Array::from(ids.to_vec()));
+        let batch = RecordBatch::try_from_iter([("doc_id", column)]).unwrap();
+        let mut out = Vec::new();
+        let mut writer =
+            arrow::ipc::writer::StreamWriter::try_new(&mut out, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        out
+    };
+    for (ids, what) in [
+        (vec![1, 2, 4, 7], "it gave back 4 of 5 rows and no more"),
+        (vec![1, 2, 4, 7, 9, 10], "it gave back more than the 5 rows it was given"),
+        (vec![2, 1, 4, 7, 9], "row 0 of its answer is `doc_id` 2; expected 1"),
+        (vec![1, 2, 4, 7, 8], "row 4 of its answer is `doc_id` 8; expected 9"),
+    ] {
+        fs::write(place.dir.path().join("other"), stream(&ids)).unwrap();
+        let found = place.run_text(&session, lost).unwrap_err().to_string();
+        assert!(found.ends_with(what), "{found}");
+        assert!(!place.dir.path().join("even/manifest.json").exists());
+    }
+    // One that reads nothing, not even what is more than a pipe holds, is no deadlock.
+    let many: Vec<u64> = (0..200_000).collect();
+    let session = place.session(1, &[&many]);
+    fs::write(place.dir.path().join("other"), stream(&many)).unwrap();
+    assert_eq!(place.run_text(&session, lost).unwrap().rows_out, 200_000);
+    let is = |line: &str, what: &str| {
+        let found = place.command(&session, line).unwrap_err().to_string();
+        assert!(found.contains(what), "{line}: {found}");
+    };
+    is("exec <&- >&-; sleep 100", "its output is no Arrow IPC stream");
 }

@@ -1,0 +1,120 @@
+//! The rules of a query that drops rows: what its `reason` is made of, each as an expression.
+//!
+//! `CASE WHEN a THEN 'x' WHEN b THEN 'y' END AS reason` says the first rule that a row breaks.
+//! Here it becomes one expression a rule, so that every rule can be asked about every row. Runs
+//! nothing.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, Ident, Select, SelectItem, SetExpr, Statement,
+};
+
+use super::recipe;
+use super::runner::REASON;
+use crate::error::{Error, Result};
+
+/// What a query asks of each row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Each rule as an expression: the reason that it alone would give, or null.
+    pub rules: Vec<String>,
+    /// What follows the projection: `FROM … WHERE …`.
+    pub from: String,
+}
+
+/// The rules of a query whose parameters are in place; `None` when it has no `reason`.
+///
+/// Errors when the rows that it decides about are not those that it reads, as in an aggregate.
+///
+/// ```
+/// use hexapla::sql::rules::rules;
+/// let sql = "SELECT doc_id, CASE WHEN n < 5 THEN 'short' WHEN bad THEN why END AS reason FROM t";
+/// let found = rules(sql)?.unwrap();
+/// assert_eq!(found.from, "FROM t");
+/// assert_eq!(found.rules[1], "CASE WHEN bad THEN why END");
+/// # Ok::<(), hexapla::error::Error>(())
+/// ```
+pub fn rules(sql: &str) -> Result<Option<Rules>> {
+    let Statement::Query(query) = recipe::statement(sql)? else { return Ok(None) };
+    let SetExpr::Select(select) = *query.body else { return Ok(None) };
+    let reason = select.projection.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } if is_reason(alias) => Some(expr.clone()),
+        SelectItem::UnnamedExpr(expr @ Expr::Identifier(name)) if is_reason(name) => {
+            Some(expr.clone())
+        }
+        _ => None,
+    });
+    let Some(reason) = reason else { return Ok(None) };
+    if query.with.is_some() || !plain(&select) {
+        return Err(Error::usage("its rules are not asked row by row").hint_with(
+            "a query with `WITH`, `DISTINCT`, `GROUP BY` or windows decides on others",
+        ));
+    }
+    let parts = [
+        (!select.from.is_empty()).then(|| {
+            let tables: Vec<String> = select.from.iter().map(ToString::to_string).collect();
+            format!("FROM {}", tables.join(", "))
+        }),
+        select.selection.as_ref().map(|condition| format!("WHERE {condition}")),
+    ];
+    let from = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Ok(Some(Rules { rules: alone(&reason), from }))
+}
+
+fn is_reason(name: &Ident) -> bool {
+    name.value.eq_ignore_ascii_case(REASON)
+}
+
+/// Whether each row of the result is one row of what is read.
+fn plain(select: &Select) -> bool {
+    let grouped = match &select.group_by {
+        GroupByExpr::Expressions(keys, modifiers) => !keys.is_empty() || !modifiers.is_empty(),
+        GroupByExpr::All(_) => true,
+    };
+    !grouped && select.having.is_none() && select.distinct.is_none() && select.qualify.is_none()
+}
+
+/// The branches of a `CASE`, each by itself; anything else is one rule.
+fn alone(reason: &Expr) -> Vec<String> {
+    match reason {
+        Expr::Nested(inner) => alone(inner),
+        Expr::Case { operand: None, conditions, else_result, .. } => {
+            let when = |c: &datafusion::sql::sqlparser::ast::CaseWhen| {
+                format!("CASE WHEN {} THEN {} END", c.condition, c.result)
+            };
+            let last = else_result.iter().flat_map(|result| alone(result));
+            conditions.iter().map(when).chain(last).collect()
+        }
+        Expr::Value(value) if value.to_string().eq_ignore_ascii_case("null") => Vec::new(),
+        other => vec![other.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_stand_alone() {
+        let sql = "SELECT doc_id, (CASE WHEN a THEN 'x' ELSE CASE WHEN b THEN 'y' ELSE NULL END END) \
+                   AS reason FROM t AS m JOIN u ON m.i = u.i WHERE c > 1 ORDER BY doc_id";
+        let found = rules(sql).unwrap().unwrap();
+        assert_eq!(found.rules, ["CASE WHEN a THEN 'x' END", "CASE WHEN b THEN 'y' END"]);
+        assert_eq!(found.from, "FROM t AS m JOIN u ON m.i = u.i WHERE c > 1");
+        let found = rules("SELECT doc_id, reason FROM t").unwrap().unwrap();
+        assert_eq!(found.rules, ["reason"]);
+        let whole = rules("SELECT doc_id, CASE kind WHEN 1 THEN 'x' END AS reason FROM t");
+        assert_eq!(whole.unwrap().unwrap().rules, ["CASE kind WHEN 1 THEN 'x' END"]);
+        assert_eq!(rules("SELECT doc_id FROM t").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_grouped_has_no_rules_of_rows() {
+        for sql in [
+            "SELECT lang, max(why) AS reason FROM t GROUP BY lang",
+            "WITH u AS (SELECT 1) SELECT why AS reason FROM u",
+            "SELECT DISTINCT why AS reason FROM t",
+        ] {
+            assert!(rules(sql).unwrap_err().to_string().contains("row by row"), "{sql}");
+        }
+    }
+}
