@@ -7,6 +7,7 @@ pub mod wikitext;
 
 pub mod char_count;
 pub mod fix_text;
+pub mod mask_pii;
 pub mod normalize_text;
 pub mod sentence_count;
 pub mod strip_markup;
@@ -20,6 +21,7 @@ use crate::identify::script;
 pub const FUNCTIONS: &[&Function] = &[
     &normalize_text::NORMALIZE_TEXT,
     &fix_text::FIX_TEXT,
+    &mask_pii::MASK_PII,
     &strip_markup::STRIP_MARKUP,
     &script::SCRIPT,
     &words::WORDS,
