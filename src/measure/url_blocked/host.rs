@@ -136,12 +136,9 @@ mod tests {
 
     #[test]
     fn punycode_is_decoded() {
-        for (code, label) in [
-            ("fiqs8s", "中国"),
-            ("wgbh1c", "مصر"),
-            ("h2brj9c", "भारत"),
-            ("mnchen-3ya", "münchen"),
-        ] {
+        for (code, label) in
+            [("fiqs8s", "中国"), ("wgbh1c", "مصر"), ("h2brj9c", "भारत"), ("mnchen-3ya", "münchen")]
+        {
             assert_eq!(punycode(code).as_deref(), Some(label), "{code}");
         }
         assert_eq!(punycode("99999999999999"), None);

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use aho_corasick::AhoCorasick;
 
-use super::Reason;
+use super::list::Reason;
 use crate::error::{Error, Result};
 
 /// How many different soft words are too many.

@@ -37,12 +37,14 @@ pub fn find(text: &str) -> Vec<Mask> {
     while at + 4 <= bytes.len() {
         let [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         let head = a.is_ascii_alphabetic() && b.is_ascii_alphabetic();
-        if head && c.is_ascii_digit() && d.is_ascii_digit() {
-            if let Some(length) = number(text, at) {
-                masks.push((at..at + length, TOKEN));
-                at += length;
-                continue;
-            }
+        if head
+            && c.is_ascii_digit()
+            && d.is_ascii_digit()
+            && let Some(length) = number(text, at)
+        {
+            masks.push((at..at + length, TOKEN));
+            at += length;
+            continue;
         }
         at += 1;
     }

@@ -160,7 +160,7 @@ impl Run {
             last = c;
         }
         if let Some(last) = run.count.checked_sub(1) {
-            run.breaks[last] |= !after(text, run.ends[last]).is_some_and(|c| digit(c).is_some());
+            run.breaks[last] |= after(text, run.ends[last]).is_none_or(|c| digit(c).is_none());
         }
         run
     }
