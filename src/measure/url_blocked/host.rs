@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 /// A URL in parts.
 pub struct Url<'u> {
     /// The host in lower case, Punycode decoded, without a final dot.
@@ -17,10 +19,10 @@ pub struct Url<'u> {
 impl<'u> Url<'u> {
     /// The parts of a URL; a scheme may be missing.
     pub fn parse(url: &'u str) -> Self {
-        let begin = match url.find("://") {
-            // What follows the first slash is a path.
-            Some(at) if !url[..at].contains(['/', '?', '#']) => at + 3,
-            _ if url.starts_with("//") => 2,
+        // Behind the first slash `://` is a part of the path.
+        let begin = match url.find([':', '/', '?', '#']) {
+            Some(at) if url[at..].starts_with("://") => at + 3,
+            Some(0) if url.starts_with("//") => 2,
             _ => 0,
         };
         let authority = url[begin..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| begin + at);
@@ -49,7 +51,7 @@ impl<'u> Url<'u> {
 /// A host in lower case and without Punycode.
 pub fn canonical(host: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase();
-    if host.bytes().all(plain) && !host.contains("xn--") {
+    if host.bytes().all(plain) && memmem::find(host.as_bytes(), b"xn--").is_none() {
         return Cow::Borrowed(host);
     }
     let lower = host.to_lowercase().replace(['。', '．', '｡'], ".");

@@ -34,14 +34,35 @@ pub enum Reason {
     Rule,
 }
 
+/// A set of texts by their hashes, sorted: lists have millions, and of 2⁶⁴ hashes two hardly fall
+/// together.
+#[derive(Default)]
+struct Hashes(Vec<u64>);
+
+impl Hashes {
+    fn add(&mut self, text: &str) {
+        self.0.push(id::hash64(text.as_bytes()));
+    }
+
+    /// To be called when all are added.
+    fn sort(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup();
+        self.0.shrink_to_fit();
+    }
+
+    fn has(&self, text: &str) -> bool {
+        !self.0.is_empty() && self.0.binary_search(&id::hash64(text.as_bytes())).is_ok()
+    }
+}
+
 /// Lists, ready to be asked.
 #[derive(Default)]
 pub struct UrlList {
-    /// Hashes of hosts: lists have millions of them, and of 2⁶⁴ hashes two hardly fall together.
-    domains: HashSet<u64>,
-    allowed_domains: HashSet<u64>,
-    /// Hashes of hosts with paths.
-    urls: HashSet<u64>,
+    domains: Hashes,
+    allowed_domains: Hashes,
+    /// Hosts with paths.
+    urls: Hashes,
     words: Words,
     rules: Rules,
     allowed: Rules,
@@ -84,8 +105,7 @@ impl UrlList {
                         Line::Skipped => list.skipped += 1,
                         Line::Domain(domain, false) => list.add_domain(&domain),
                         Line::Domain(domain, true) => {
-                            list.allowed_domains
-                                .insert(id::hash64(host::canonical(&domain).as_bytes()));
+                            list.allowed_domains.add(&host::canonical(&domain));
                         }
                         Line::Pattern(rule, false) => rules.push(rule),
                         Line::Pattern(rule, true) => allowed.push(rule),
@@ -99,6 +119,9 @@ impl UrlList {
                 }
             }
         }
+        list.domains.sort();
+        list.allowed_domains.sort();
+        list.urls.sort();
         list.words = Words::new(hard, soft, sub)?;
         list.rules = Rules::new(rules)?;
         list.allowed = Rules::new(allowed)?;
@@ -110,9 +133,9 @@ impl UrlList {
 
     fn add_domain(&mut self, line: &str) {
         let domain = line.trim_start_matches("*.").trim_start_matches('.');
-        let domain = Url::parse(domain).host.into_owned();
+        let domain = Url::parse(domain).host;
         if !domain.is_empty() {
-            self.domains.insert(id::hash64(domain.as_bytes()));
+            self.domains.add(&domain);
         }
     }
 
@@ -122,7 +145,7 @@ impl UrlList {
         match path.is_empty() {
             true => self.add_domain(line),
             false => {
-                self.urls.insert(id::hash64(address(&url.host, path).as_bytes()));
+                self.urls.add(&address(&url.host, path));
             }
         }
     }
@@ -141,15 +164,12 @@ impl UrlList {
         let url =
             &url[..(0..=url.len().min(LONGEST_URL)).rev().find(|at| url.is_char_boundary(*at))?];
         let parts = Url::parse(url);
-        let listed = |domains: &HashSet<u64>| {
-            let mut all = parts.domains();
-            all.find(|domain| domains.contains(&id::hash64(domain.as_bytes()))).map(str::to_owned)
-        };
+        let listed = |domains: &Hashes| parts.domains().find(|domain| domains.has(domain));
         if listed(&self.allowed_domains).is_some() || self.allowed.find(url, &parts).is_some() {
             return None;
         }
         if let Some(domain) = listed(&self.domains) {
-            return Some((Reason::Domain, domain));
+            return Some((Reason::Domain, domain.to_owned()));
         }
         if let Some(address) = self.find_address(&parts) {
             return Some((Reason::Url, address));
@@ -162,14 +182,14 @@ impl UrlList {
 
     /// The listed address that a URL is, or that it begins with up to an end of a part.
     fn find_address(&self, url: &Url<'_>) -> Option<String> {
-        if self.urls.is_empty() {
+        if self.urls.0.is_empty() {
             return None;
         }
         let whole = address(&url.host, url.rest);
         let path = whole.len() - url.rest.len();
         let ends = whole[path..].match_indices(['/', '?', '#', '&', ';']).skip(1);
         let ends = ends.map(|(at, _)| path + at).take(DEEPEST_PATH).chain([whole.len()]);
-        let listed = |end: &usize| self.urls.contains(&id::hash64(&whole.as_bytes()[..*end]));
+        let listed = |end: &usize| self.urls.has(&whole[..*end]);
         ends.filter(listed).map(|end| whole[..end].to_owned()).next()
     }
 
@@ -180,7 +200,7 @@ impl UrlList {
 
     /// How many domains, addresses and rules there are, exceptions included.
     pub fn len(&self) -> usize {
-        let sets = self.domains.len() + self.allowed_domains.len() + self.urls.len();
+        let sets = self.domains.0.len() + self.allowed_domains.0.len() + self.urls.0.len();
         sets + self.rules.len() + self.allowed.len()
     }
 
