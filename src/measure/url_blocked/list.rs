@@ -77,7 +77,7 @@ impl UrlList {
     /// use hexapla::measure::url_blocked::{Format, Reason, UrlList};
     /// let list = UrlList::parse(&[(Format::Domains, "spam.example\nказино.рф"), (Format::Words, "casino")])?;
     /// assert_eq!(list.find("https://www.spam.example/x"), Some((Reason::Domain, "spam.example".into())));
-    /// assert!(list.is_blocked("http://xn--80aswfk5b.xn--p1ai/") && list.is_blocked("http://a.de/casino"));
+    /// assert!(list.is_blocked("http://xn--80aodfsg.xn--p1ai/") && list.is_blocked("http://a.de/casino"));
     /// assert!(!list.is_blocked("https://notspam.example/"));
     /// # Ok::<(), hexapla::error::Error>(())
     /// ```

@@ -1,7 +1,12 @@
 //! `url_blocked`: whether lists of domains, addresses, rules or words block a URL.
 //!
 //! Lists come as text: reading their files is the caller's. No public suffixes: a listed domain
-//! covers whatever is below it.
+//! covers whatever is below it. SQL gets the verdict alone; [`UrlList::find`] tells by what, and a
+//! query that wants to know asks about one list at a time.
+//!
+//! With the same lists the verdicts are those of datatrove 0.10's URLFilter but for three points,
+//! in each of which more is blocked here: hosts below a listed one that is no registered domain,
+//! listed IP addresses, and listed addresses asked about with their scheme.
 
 mod adblock;
 mod format;
@@ -29,6 +34,22 @@ pub trait Lists: Send + Sync + 'static {
     fn fingerprint(&self) -> u64;
 }
 
+/// The files of a list as a query names it: paths separated by commas, each after the name of its
+/// format and a colon, or alone: then [`Format::guess`] tells the format.
+///
+/// ```
+/// use hexapla::measure::url_blocked::{Format, files};
+/// let files: Vec<_> = files("adult/domains, adblock:lists/fanboy.txt").collect();
+/// assert_eq!(files, [(None, "adult/domains"), (Some(Format::Adblock), "lists/fanboy.txt")]);
+/// ```
+pub fn files(list: &str) -> impl Iterator<Item = (Option<Format>, &str)> {
+    list.split(',').map(str::trim).filter(|file| !file.is_empty()).map(|file| {
+        let named =
+            file.split_once(':').and_then(|(name, path)| Some((Format::named(name).ok()?, path)));
+        named.map_or((None, file), |(format, path)| (Some(format), path))
+    })
+}
+
 /// The kernel `url_blocked` over some lists.
 pub fn kernel(lists: Arc<dyn Lists>) -> Arc<dyn Kernel> {
     Arc::new(UrlBlocked { lists })
@@ -46,7 +67,10 @@ static URL_BLOCKED: Signature = Signature {
     doc: "Whether a list blocks the URL: by its domain or one above it, its address, a rule or its \
           words. Lists are files as UT1's `domains` and `urls`, hosts files, Adblock rules, and \
           words as those of datatrove 0.10's URLFilter (hard words, two soft words, subwords); \
-          a list that begins with `||` or `@@` is rules itself, separated by blanks.",
+          `list` has their paths, separated by commas, each after its format and a colon where \
+          its name does not tell it (`domains`, `urls`, `hosts`, `adblock`, `words`, \
+          `soft_words`, `subwords`), or Adblock rules that begin with `||` or `@@`, separated by \
+          blanks.",
     examples: &[
         ("url_blocked('https://ads.example.com/x', '||example.com^')", "true"),
         ("url_blocked('https://example.org/', '||example.com^')", "false"),
@@ -95,6 +119,13 @@ mod tests {
         fn fingerprint(&self) -> u64 {
             0
         }
+    }
+
+    #[test]
+    fn files_may_say_their_format() {
+        let found: Vec<_> = files("a/domains,words:b.txt , x:y/hosts,").collect();
+        let expected = [(None, "a/domains"), (Some(Format::Words), "b.txt"), (None, "x:y/hosts")];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -82,6 +82,7 @@ fn v6(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// As `is_global` of Python 3.12.4 and later; earlier ones take most of 192.0.0.0/24 for public.
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, d] = ip.octets();
     let shared = a == 100 && (64..128).contains(&b);
