@@ -25,6 +25,8 @@ pub struct Plan {
     code: &'static str,
     /// Prefix of calls within the region, or "".
     trunk: &'static str,
+    /// Whether numbers are written without it too.
+    optional: bool,
     /// Lengths of numbers without both, as bits.
     lengths: u32,
     /// First digits of such numbers, as bits.
@@ -56,7 +58,9 @@ fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
         let mut columns = row.split('\t');
         let (region, code, trunk) = (columns.next()?, columns.next()?, columns.next()?);
         let (lengths, leads) = (bits(columns.next()?), bits(columns.next()?));
-        Some((region, Plan { code, trunk: trunk.trim_start_matches('-'), lengths, leads }))
+        let optional = trunk.ends_with('?');
+        let trunk = trunk.trim_matches(['-', '?']);
+        Some((region, Plan { code, trunk, optional, lengths, leads }))
     })
 }
 
@@ -206,17 +210,16 @@ impl Run {
         if self.plus || !grouped || before.is_some_and(|c| NOT_BEFORE.contains(c)) {
             return None;
         }
-        let trunk = plan.trunk.bytes().map(|b| b - b'0');
         let digits = &self.digits[..self.count];
-        let has_trunk = digits.iter().copied().zip(trunk.clone()).filter(|(d, t)| d == t).count();
-        let number = match plan.trunk {
-            "" => digits,
-            // In North America the prefix is often left out.
-            "1" if has_trunk == 0 => digits,
-            trunk if has_trunk < trunk.len() => return None,
+        let trunk = plan.trunk.len();
+        let mut pairs = digits.iter().zip(plan.trunk.bytes());
+        let has_trunk = digits.len() > trunk && pairs.all(|(d, t)| *d == t - b'0');
+        let number = match has_trunk {
             // `0 30` is no way to write one.
-            "0" if self.breaks[0] => return None,
-            trunk => &digits[trunk.len()..],
+            true if plan.trunk == "0" && self.breaks[0] => return None,
+            true => &digits[trunk..],
+            false if plan.optional => digits,
+            false => return None,
         };
         let fits = plan.fits(number) && !self.is_date() && self.ends_at(text, last);
         fits.then_some(self.ends[last])
@@ -230,7 +233,8 @@ impl Run {
             groups[group] += 1;
             group = (group + usize::from(*broken)).min(3);
         }
-        matches!(groups, [1..=2, 1..=2, 4, _] | [4, 1..=2, 1..=2, _] | [1..=2, 1..=2, 2, 0])
+        let year_first = matches!(groups, [4, 1..=2, 1..=2, _]) && self.digits[0] != 0;
+        year_first || matches!(groups, [1..=2, 1..=2, 4, _] | [1..=2, 1..=2, 2, 0])
     }
 
     /// Whether a number may end with a digit of the run.
@@ -307,6 +311,9 @@ mod tests {
             ("us", "202.555.0123"),
             ("ru", "8 (495) 123-45-67"),
             ("jp", "03-1234-5678"),
+            ("be", "0450 00 12 34"),
+            ("br", "(11) 96123-4567"),
+            ("cn", "131 2345 6789"),
             ("es", "612 34 56 78"),
             ("it", "06 1234 5678"),
             ("in", "098765 43210"),
