@@ -11,6 +11,7 @@ pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod text_stats;
+pub mod url_blocked;
 
 use crate::function::Function;
 

@@ -6,6 +6,8 @@ pub mod segment;
 pub mod wikitext;
 
 pub mod char_count;
+pub mod fix_text;
+pub mod mask_pii;
 pub mod normalize_text;
 pub mod sentence_count;
 pub mod strip_markup;
@@ -18,6 +20,8 @@ use crate::identify::script;
 /// The SQL functions of this family, in the order of the documentation.
 pub const FUNCTIONS: &[&Function] = &[
     &normalize_text::NORMALIZE_TEXT,
+    &fix_text::FIX_TEXT,
+    &mask_pii::MASK_PII,
     &strip_markup::STRIP_MARKUP,
     &script::SCRIPT,
     &words::WORDS,
