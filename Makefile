@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 bench-ingest clean
+.PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
+	bench-ingest bench-measure conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -53,6 +54,18 @@ bench-ingest: ## ingest timed against DuckDB, Polars, warcio and others (needs .
 	cargo build --locked
 	tests/bench/ingest.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
+bench-measure: ## measures against the peers that define them: agreement and times (needs ../shared/data)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	tests/bench/measure.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+conformance: ## the same, written to docs/reference/conformance.md
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	tests/bench/measure.sh "$$CARGO_TARGET_DIR/debug/hexapla" --write
+
 check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at once
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
@@ -64,6 +77,12 @@ check-readers: ## DuckDB, Polars and datasets read every table and agree with th
 	$(ENV)
 	cargo build --locked
 	scripts/check-readers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-scorer: ## a scorer in Python as a query: its rows, its failures, and going on after a kill
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-scorer.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 clean: ## remove what the demo wrote; the cache of builds and libtorch stays
 	@rm -rf target/demo

@@ -92,12 +92,16 @@ pub fn detect_lang(text: &str, model: Option<&str>) -> Result<Detected> {
 }
 
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
-    let detected = detect_lang(args[0].text().unwrap_or_default(), args[1].text())?;
+    write(&detect_lang(args[0].text().unwrap_or_default(), args[1].text())?, out);
+    Ok(())
+}
+
+/// Writes the cells of a measured language.
+pub fn write(detected: &Detected, out: &mut Row<'_>) {
     out.text(detected.tag.map(|t| t.to_string()).as_deref());
     out.text(detected.script);
     out.float(detected.score);
     out.bool(detected.reliable);
-    Ok(())
 }
 
 #[cfg(test)]

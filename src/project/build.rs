@@ -369,6 +369,7 @@ fn session_options(project: &Project, options: &Options) -> Result<SessionOption
     Ok(SessionOptions {
         memory_limit,
         threads: Some(threads(project, options)),
+        dir: Some(project.dir.clone()),
         ..SessionOptions::default()
     })
 }

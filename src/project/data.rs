@@ -17,6 +17,7 @@ use crate::ingest;
 use crate::mix::{self, PlanRow, Size};
 use crate::schema;
 use crate::source::SourceSpec;
+use crate::sql::models;
 use crate::sql::recipe::{self, ParamValue, Query};
 use crate::sql::runner::command::Command;
 use crate::sql::runner::{self, RunSpec};
@@ -101,6 +102,10 @@ impl Builder<'_> {
             for (name, value) in command.ingredients() {
                 found.add(name, value);
             }
+        }
+        let params = self.project.params_of(name)?;
+        for (file, hash) in models::named(&self.bound(query, &params)?, &self.project.dir)? {
+            found.add(format!("file {file}"), hash);
         }
         if query.sql.contains("$seed") {
             found.add("seed", self.project.config.seed.to_string());

@@ -7,6 +7,7 @@ pub mod config;
 pub mod evaluate;
 pub mod explain;
 pub mod init;
+pub mod lid;
 pub mod node;
 pub mod show;
 

@@ -68,7 +68,7 @@ impl Source for Warc {
         // The members of a gzip file are its records: one that is damaged ends nothing.
         let content: Box<dyn Content + '_> = match Members::open(local.path(), read, is_start)? {
             Some(members) => Box::new(members),
-            None => Box::new(unit.open(read)?),
+            None => Box::new(Some(unit.open(read)?)),
         };
         let mut records = Records::new(Window::new(content, is_start));
         let mut each = |offset, found: Found<'_>| match found {
@@ -444,6 +444,21 @@ mod tests {
         assert_eq!(kept.reasons(), ["not a web archive: no record begins in it"]);
         assert!(read(&WARC, &[b""], "").0.rejected.is_empty());
         assert!(read(&WARC, &[b""], "columns = { text = 'x' }").1.is_err());
+    }
+
+    #[test]
+    fn damage_in_other_compressions_is_an_end() {
+        let one = record("conversion", "Content-Type: text/plain\r\n", LINE.as_bytes());
+        let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &[one.as_slice(), &one].concat()).unwrap();
+        let mut packed = packed.finish().unwrap();
+        // The checksum of the whole.
+        let end = packed.len() - 3;
+        packed[end] ^= 0x55;
+        let (kept, result) = read(&WARC, &[&packed], "");
+        result.unwrap();
+        assert_eq!((kept.rows.len(), kept.rejected.len()), (1, 1));
+        assert!(kept.reasons()[0].starts_with("bzip2 file is damaged"), "{:?}", kept.reasons());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod failure;
 mod files;
 pub mod functions;
 mod merge;
+pub mod models;
 mod params;
 mod provider;
 pub mod recipe;

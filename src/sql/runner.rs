@@ -21,6 +21,7 @@ use datafusion::logical_expr::LogicalPlan;
 
 use command::Command;
 
+use super::models;
 use super::recipe::{self, ParamValue, Query};
 use super::rowwise;
 use super::session::{Session, calls};
@@ -46,7 +47,8 @@ pub struct RunSpec<'a> {
     pub params: &'a BTreeMap<String, ParamValue>,
     /// The project's seed.
     pub seed: u64,
-    /// The folder that the command of a `-- run:` query is run in.
+    /// The folder that models and lists are in, and that the command of a `-- run:` query is run
+    /// in.
     pub dir: &'a Path,
     /// The folder of the table.
     pub out_dir: PathBuf,
@@ -102,7 +104,7 @@ pub fn run(
     let job = Job {
         session,
         spec,
-        part_key: part_key(session, &sql, &columns, command.as_ref()),
+        part_key: part_key(session, &sql, spec, &columns, command.as_ref()).map_err(place)?,
         sql,
         columns: result,
         hashes: [&spec.out_dir, &spec.dropped_dir]
@@ -167,11 +169,20 @@ fn alone(session: &Session, name: &str, table: &Table, part: &Part) -> Result<Se
 }
 
 /// What a part of the result depends on besides its input part.
-fn part_key(session: &Session, sql: &str, columns: &Schema, command: Option<&Command>) -> String {
+fn part_key(
+    session: &Session,
+    sql: &str,
+    spec: &RunSpec<'_>,
+    columns: &Schema,
+    command: Option<&Command>,
+) -> Result<String> {
     let columns = format!("{:?}", written(columns, None));
     let mut fields = vec![env!("CARGO_PKG_VERSION").to_string(), sql.into(), columns];
     for (name, value) in command.into_iter().flat_map(Command::ingredients) {
         fields.extend([name, value]);
+    }
+    for (file, hash) in models::named(sql, spec.dir)? {
+        fields.extend([file, hash]);
     }
     for (function, version) in session.functions_in(sql) {
         fields.extend([function, version.to_string()]);
@@ -182,7 +193,7 @@ fn part_key(session: &Session, sql: &str, columns: &Schema, command: Option<&Com
             fields.extend([name.to_string(), kernel.fingerprint().to_string()]);
         }
     }
-    format!("{:016x}", id::hash_fields(fields.iter().map(String::as_str)))
+    Ok(format!("{:016x}", id::hash_fields(fields.iter().map(String::as_str))))
 }
 
 fn reason_column(schema: &Schema) -> Result<Option<usize>> {

@@ -30,7 +30,7 @@ use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::remote::Fetched;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
-use super::{files, functions, share};
+use super::{files, functions, models, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
 use crate::store::manifest::MANIFEST;
@@ -51,6 +51,8 @@ pub struct SessionOptions {
     pub threads: Option<usize>,
     /// Where spilled data goes; `None` for the system's temporary folder.
     pub temp: Option<PathBuf>,
+    /// What the paths of models and lists are relative to; `None` for the current folder.
+    pub dir: Option<PathBuf>,
 }
 
 /// The session's number of threads, which plans of one partition do not show.
@@ -102,7 +104,8 @@ impl Session {
         let partitions = threads;
         let fetched = Arc::new(Fetched::default());
         let settings = Settings { environment, threads, partitions, sort_reservation, fetched };
-        Self::assemble(Arc::new(runtime), settings, Vec::new(), BTreeMap::new())
+        let kernels = models::kernels(options.dir.as_deref().unwrap_or(Path::new(".")));
+        Self::assemble(Arc::new(runtime), settings, kernels, BTreeMap::new())
     }
 
     /// The same session with plans of one partition: its rows come in an order that is a function
@@ -196,7 +199,9 @@ impl Session {
 
     /// The scalar functions of hexapla in this session: the registry's, then those added.
     pub fn signatures(&self) -> Vec<&Signature> {
-        let registry = functions::all().map(|f| &f.signature);
+        // One that is added takes the place of the registry's.
+        let added = |name: &str| self.kernels.iter().any(|k| k.signature().name == name);
+        let registry = functions::all().map(|f| &f.signature).filter(|s| !added(s.name));
         registry.chain(self.kernels.iter().map(|k| k.signature())).collect()
     }
 

@@ -93,6 +93,8 @@ pub enum Command {
     Explain(crate::explain::Args),
     /// Show a row of a table and the bytes that it was read from
     Show(crate::show::Args),
+    /// Train and evaluate models that tell languages
+    Lid(crate::lid::Args),
     /// List the SQL functions, or explain one
     Functions(crate::functions::Args),
     /// List, show or eject the queries in force
@@ -125,6 +127,7 @@ impl Command {
             Command::Sql(args) => crate::sql::run(args, ui),
             Command::Explain(args) => crate::explain::run(args, ui),
             Command::Show(args) => crate::show::run(args, ui),
+            Command::Lid(args) => crate::lid::run(args, ui),
             Command::Functions(args) => crate::functions::run(args, ui),
             Command::Queries(args) => crate::queries::run(args, ui),
             Command::Mix(args) => crate::mix::run(args, ui),

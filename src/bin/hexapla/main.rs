@@ -12,6 +12,7 @@ mod explain;
 mod functions;
 mod ingest;
 mod init;
+mod lid;
 mod mix;
 mod probe;
 mod queries;

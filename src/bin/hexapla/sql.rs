@@ -28,15 +28,22 @@ pub struct Args {
     /// A file with the query; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A table of this name over a file, a folder of files, or their URL
-    #[arg(short, long = "table", value_name = "NAME=PATH")]
-    tables: Vec<String>,
     /// How to write the result: as the name of the output says, else as a table
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Where to write the result; a URL of an object store will do
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    tables: TableArgs,
+}
+
+/// What a query may read, and how much of the machine it may use.
+#[derive(clap::Args)]
+pub struct TableArgs {
+    /// A table of this name over a file, a folder of files, or their URL
+    #[arg(short, long = "table", value_name = "NAME=PATH")]
+    tables: Vec<String>,
     #[command(flatten)]
     project: crate::args::ProjectArgs,
     /// Memory for the query, such as 2GB
@@ -48,7 +55,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
-    let session = session(&args)?;
+    let session = session(&args.tables)?;
     let query = match (&args.command, &args.file) {
         (Some(query), _) => Some(query.clone()),
         (None, Some(path)) if path.as_os_str() == "-" => Some(stdin()?),
@@ -132,7 +139,8 @@ fn named(path: Option<&Path>) -> Result<Format> {
     }
 }
 
-fn session(args: &Args) -> Result<Session> {
+/// A session over the project's tables, and those that are named beside.
+pub fn session(args: &TableArgs) -> Result<Session> {
     let options = Options {
         memory_limit: args.memory_limit.as_deref().map(parse_bytes).transpose()?,
         threads: args.threads,

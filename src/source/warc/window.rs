@@ -34,13 +34,18 @@ pub trait Content {
     fn read(&mut self, out: &mut Vec<u8>) -> Result<Step>;
 }
 
-/// Content without seams.
-impl Content for Input<'_> {
+/// Content without seams; `None` behind its damage, which a reader may tell again for ever.
+impl Content for Option<Input<'_>> {
     fn read(&mut self, out: &mut Vec<u8>) -> Result<Step> {
-        match read_into(self, out) {
+        let Some(input) = self else { return Ok(Step::End) };
+        match read_into(input, out) {
             Ok(0) => Ok(Step::End),
             Ok(_) => Ok(Step::Read),
-            Err(e) => self.damage(e).map(Step::Damaged),
+            Err(e) => {
+                let reason = input.damage(e)?;
+                *self = None;
+                Ok(Step::Damaged(reason))
+            }
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Functions that are told files: `detect_lang` and `lang_known` with a model of fastText or one of
+//! `hexapla lid train`, `url_blocked` with its lists.
+//!
+//! A file is opened when a row first asks for it and kept as long as the session. A query's result
+//! depends on what is in its files: [`named`] finds them in its text.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use arrow::buffer::Buffer;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value as Literal, visit_expressions,
+};
+
+use super::recipe;
+use crate::error::{Error, Result};
+use crate::function::{Kernel, Row, Signature, Value};
+use crate::identify::detect_lang::{self, DETECT_LANG, Detected};
+use crate::identify::fasttext::{Model, Scratch};
+use crate::identify::lang_known::LANG_KNOWN;
+use crate::identify::{ngram, script};
+use crate::measure::url_blocked::{self, Format, Lists, UrlList};
+use crate::source::location::Location;
+use crate::store::mmap;
+
+/// What a model's name begins with when it is one of fastText's, before its path.
+const FASTTEXT: &str = "fasttext:";
+/// The same of a model that `hexapla lid train` made.
+const OURS: &str = "hexapla:";
+
+/// The probability from which a label of fastText is called reliable, as datatrove's default.
+const RELIABLE: f64 = 0.65;
+
+/// All functions that are told files; relative paths are those of a folder.
+pub(super) fn kernels(dir: &Path) -> Vec<Arc<dyn Kernel>> {
+    let opened = Arc::new(Opened { dir: dir.into(), ..Opened::default() });
+    vec![
+        Arc::new(WithModel { signature: &DETECT_LANG.signature, opened: opened.clone() }),
+        Arc::new(WithModel { signature: &LANG_KNOWN.signature, opened: opened.clone() }),
+        url_blocked::kernel(opened),
+    ]
+}
+
+/// The files that the functions of a query are told, with their hashes. A file that is not there
+/// is left out: the query itself says so.
+pub fn named(sql: &str, dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut paths = Vec::new();
+    // Nothing breaks: the walk only collects.
+    let _ = visit_expressions(&recipe::statement(sql)?, |expr: &Expr| -> ControlFlow<()> {
+        if let Some(text) = literal(expr)
+            && let Some(path) = [FASTTEXT, OURS].iter().find_map(|of| text.strip_prefix(of))
+        {
+            paths.push(path.to_string());
+        }
+        if let Expr::Function(call) = expr
+            && call.name.to_string().eq_ignore_ascii_case("url_blocked")
+            && let FunctionArguments::List(list) = &call.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(list))) = list.args.get(1)
+        {
+            let files = literal(list).into_iter().flat_map(url_blocked::files);
+            paths.extend(files.map(|(_, path)| path.to_string()));
+        }
+        ControlFlow::Continue(())
+    });
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let file = dir.join(&path);
+        if file.is_file() {
+            found.insert(path, Location::File(file).hash()?.1);
+        }
+    }
+    Ok(found)
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Literal::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The files that were asked for.
+#[derive(Default)]
+struct Opened {
+    dir: PathBuf,
+    fasttext: Cache<Model>,
+    ours: Cache<ngram::model::Model>,
+    lists: Cache<UrlList>,
+}
+
+struct Cache<T>(Mutex<HashMap<String, Arc<T>>>);
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Cache<T> {
+    /// What is under a name; who asks first opens it, and the others wait.
+    fn get(&self, name: &str, open: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut known = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(found) = known.get(name) {
+            return Ok(found.clone());
+        }
+        let found = Arc::new(open()?);
+        known.insert(name.into(), found.clone());
+        Ok(found)
+    }
+}
+
+impl Opened {
+    fn fasttext(&self, path: &str) -> Result<Arc<Model>> {
+        self.fasttext.get(path, || {
+            let file = self.dir.join(path);
+            Model::parse(&file, &self.bytes(&file)?)
+        })
+    }
+
+    fn ours(&self, path: &str) -> Result<Arc<ngram::model::Model>> {
+        self.ours.get(path, || {
+            let file = self.dir.join(path);
+            ngram::model::Model::parse(&self.bytes(&file)?).map_err(|e| e.within(file.display()))
+        })
+    }
+
+    fn bytes(&self, file: &Path) -> Result<Buffer> {
+        let hint = "write `fasttext:PATH` or `hexapla:PATH` with the path of a model file";
+        mmap::map(file).map_err(|e| e.hint_with(hint))
+    }
+}
+
+impl Lists for Opened {
+    fn list(&self, name: &str) -> Result<Arc<UrlList>> {
+        self.lists.get(name, || {
+            let mut texts = Vec::new();
+            for (format, path) in url_blocked::files(name) {
+                let file = self.dir.join(path);
+                let text = fs::read(&file).map_err(|e| Error::io(&file, e))?;
+                let text = String::from_utf8_lossy(&text).into_owned();
+                texts.push((format.unwrap_or_else(|| Format::guess(path, &text)), text));
+            }
+            let texts: Vec<(Format, &str)> =
+                texts.iter().map(|(format, text)| (*format, text.as_str())).collect();
+            UrlList::parse(&texts)
+        })
+    }
+
+    fn fingerprint(&self) -> u64 {
+        // What the lists say is told by `named`, by their files.
+        0
+    }
+}
+
+/// A function of languages that takes a model of fastText, or else the name of one of ours.
+struct WithModel {
+    signature: &'static Signature,
+    opened: Arc<Opened>,
+}
+
+impl Kernel for WithModel {
+    fn signature(&self) -> &Signature {
+        self.signature
+    }
+
+    fn call(&self, args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
+        let detects = std::ptr::eq(self.signature, &DETECT_LANG.signature);
+        let (text, name) = (args[0].text().unwrap_or_default(), args[1].text().unwrap_or_default());
+        if let Some(path) = name.strip_prefix(FASTTEXT) {
+            let model = self.opened.fasttext(path)?;
+            match detects {
+                true => detect_lang::write(&detect(text, &model)?, out),
+                false => out.bool(model.tags().any(|tag| tag.to_string() == text)),
+            }
+        } else if let Some(path) = name.strip_prefix(OURS) {
+            let model = self.opened.ours(path)?;
+            match detects {
+                true => detect_lang::write(&of_ours(text, &model), out),
+                false => out.bool(model.labels().any(|tag| tag.to_string() == text)),
+            }
+        } else if detects {
+            (DETECT_LANG.body)(args, out)?;
+        } else {
+            (LANG_KNOWN.body)(args, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// The label of a text by one of our models.
+fn of_ours(text: &str, model: &ngram::model::Model) -> Detected {
+    match script::script(text) {
+        Some(script) => ngram::detect_with(Some(model), text, script),
+        None => Detected { tag: None, script: None, score: 0.0, reliable: false },
+    }
+}
+
+/// The best label of a model as a measured language.
+fn detect(text: &str, model: &Model) -> Result<Detected> {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::default();
+    }
+    let script = script::script(text);
+    let best = SCRATCH.with_borrow_mut(|scratch| {
+        model.predict(text, 1, scratch).map(|labels| labels.first().copied())
+    })?;
+    let tag = best.and_then(|best| model.tag(best.label, text, script));
+    let score = best.map_or(0.0, |best| f64::from(best.probability).min(1.0));
+    Ok(Detected {
+        tag,
+        script: tag.map(|tag| tag.script).or(script),
+        score: if tag.is_some() { score } else { 0.0 },
+        reliable: tag.is_some() && score >= RELIABLE,
+    })
+}
