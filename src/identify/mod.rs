@@ -7,6 +7,7 @@ pub mod script;
 pub mod tag;
 
 pub mod hans;
+pub mod ngram;
 mod whatlang;
 
 pub mod detect_lang;
