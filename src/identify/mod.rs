@@ -11,6 +11,7 @@ pub mod ngram;
 mod whatlang;
 
 pub mod detect_lang;
+pub mod detect_spans;
 pub mod lang_known;
 pub mod lang_tag;
 

@@ -70,7 +70,8 @@ fn class_of_script(script: Script) -> Option<Class> {
         Script::Common | Script::Inherited | Script::Unknown => return None,
         script => script,
     };
-    Class::try_from(script.to_icu4c_value()).ok()?.checked_add(LETTER)
+    let number = Script::ALL_VALUES.iter().position(|s| *s == script)?;
+    Class::try_from(number).ok()?.checked_add(LETTER)
 }
 
 /// For each character of the first plane its lower case in the upper 24 bits, its class below.
@@ -114,8 +115,9 @@ fn class(c: char) -> Class {
     }
 }
 
-/// Calls `visit` with every feature of the words that are written in `letters`.
-pub fn for_each(text: &str, letters: Letters, mut visit: impl FnMut(Feature)) {
+/// Calls `visit` with the features of the words that are written in `letters`: at each character
+/// the n-grams that end there, the shortest first, and at the end of a word the word.
+pub fn for_each(text: &str, letters: Letters, mut visit: impl FnMut(&[Feature])) {
     let mut word = Word::default();
     let mut apostrophe = false;
     for c in text.chars() {
@@ -146,7 +148,7 @@ struct Word {
 }
 
 impl Word {
-    fn push(&mut self, c: u32, visit: &mut impl FnMut(Feature)) {
+    fn push(&mut self, c: u32, visit: &mut impl FnMut(&[Feature])) {
         if self.length == 0 {
             self.last[0] = BOUNDARY;
             self.hash = 0;
@@ -157,7 +159,7 @@ impl Word {
         self.visit_suffixes(1, visit);
     }
 
-    fn end(&mut self, visit: &mut impl FnMut(Feature)) {
+    fn end(&mut self, visit: &mut impl FnMut(&[Feature])) {
         if self.length == 0 {
             return;
         }
@@ -166,7 +168,7 @@ impl Word {
         self.visit_suffixes(2, visit);
         // Shorter words are n-grams with both boundaries.
         if self.length + 2 > MAX_ORDER {
-            visit(feature(MAX_ORDER, self.hash));
+            visit(&[feature(MAX_ORDER, self.hash)]);
         }
         self.length = 0;
     }
@@ -177,15 +179,15 @@ impl Word {
     }
 
     /// The n-grams that end here, from the order `shortest`.
-    fn visit_suffixes(&self, shortest: usize, visit: &mut impl FnMut(Feature)) {
+    fn visit_suffixes(&self, shortest: usize, visit: &mut impl FnMut(&[Feature])) {
         let known = (self.length + if self.last[0] == BOUNDARY { 2 } else { 1 }).min(MAX_ORDER);
         let mut hash = 0;
-        for (i, c) in self.last[..known].iter().enumerate() {
+        let mut suffixes = [Feature(0); MAX_ORDER];
+        for (i, (suffix, c)) in suffixes.iter_mut().zip(&self.last[..known]).enumerate() {
             hash = mix(hash, *c);
-            if i + 1 >= shortest {
-                visit(feature(i, hash));
-            }
+            *suffix = feature(i, hash);
         }
+        visit(suffixes.get(shortest - 1..known).unwrap_or_default());
     }
 }
 

@@ -22,12 +22,13 @@
 //!
 //! Reading checks every length against the bytes there are; no file is opened here.
 
+use super::calibrate::Calibration;
 use super::features::{Feature, KINDS, Letters};
 use crate::error::{Error, Result};
 use crate::identify::tag::{self, Tag};
 
-pub(super) const MAGIC: &[u8; 8] = b"hexalid\0";
-pub(super) const VERSION: u32 = 1;
+const MAGIC: &[u8; 8] = b"hexalid\0";
+const VERSION: u32 = 1;
 /// The most labels of one group.
 pub const MAX_LABELS: usize = 1024;
 
@@ -35,7 +36,7 @@ pub const MAX_LABELS: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(super) step: f32,
-    pub(super) calibration: [f32; 8],
+    pub(super) calibration: Calibration,
     pub(super) groups: Vec<Group>,
 }
 
@@ -44,8 +45,15 @@ pub struct Model {
 pub(super) struct Group {
     pub(super) letters: Letters,
     pub(super) labels: Vec<Tag>,
+    /// The mean score and depth of texts in these languages.
+    pub(super) usual: [f32; 2],
+    /// What each known feature of a kind adds to the score of a label by itself, and what is added
+    /// once.
     pub(super) misses: Vec<[f32; KINDS + 1]>,
-    /// Open addressing: the feature and where its weights begin, from 1.
+    /// Open addressing; for each slot 0 if it is free, else some bits of its feature, so that most
+    /// features that are not there are told without a look at `slots`.
+    marks: Vec<u8>,
+    /// The feature and where its weights begin.
     slots: Vec<(u32, u32)>,
     /// For each feature a `u16` length and its weights, as in the file.
     weights: Vec<u8>,
@@ -59,8 +67,17 @@ pub(super) enum Weights<'a> {
     List(&'a [u8]),
 }
 
-/// What stands for a weight of nothing, in quarters.
-pub(super) const ZERO: u8 = 0;
+/// The beginning of a model file.
+pub(super) fn header(step: f32, calibration: &Calibration, groups: usize) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    let values = [step, calibration.temperature, calibration.growth];
+    for value in values.iter().chain(&calibration.known) {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes.extend_from_slice(&(groups as u32).to_le_bytes());
+    bytes
+}
 
 /// The two bytes of a list for a label and a weight below 64.
 pub(super) fn entry_bytes(label: u16, weight: u8) -> [u8; 2] {
@@ -76,29 +93,36 @@ pub(super) fn entry(bytes: [u8; 2]) -> (usize, u8) {
 impl Group {
     /// The weights of a feature, if the model has it.
     pub(super) fn weights(&self, feature: Feature) -> Option<Weights<'_>> {
-        let mask = self.slots.len() - 1;
+        let mask = self.marks.len() - 1;
         let mut slot = first_slot(feature.0, mask);
         loop {
-            let (key, start) = *self.slots.get(slot)?;
-            if start == 0 {
+            let mark = *self.marks.get(slot)?;
+            if mark == 0 {
                 return None;
             }
-            if key == feature.0 {
-                let bytes = self.weights.get(start as usize - 1..)?;
-                let (length, bytes) = bytes.split_at_checked(2)?;
-                let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
-                return Some(match length {
-                    0 => Weights::Row(bytes.get(..self.labels.len())?),
-                    n => Weights::List(bytes.get(..2 * n)?),
-                });
+            if mark == mark_of(feature.0) {
+                let (key, start) = *self.slots.get(slot)?;
+                if key == feature.0 {
+                    let (length, bytes) = self.weights.get(start as usize..)?.split_at_checked(2)?;
+                    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+                    return Some(match length {
+                        0 => Weights::Row(bytes.get(..self.labels.len())?),
+                        n => Weights::List(bytes.get(..2 * n)?),
+                    });
+                }
             }
             slot = (slot + 1) & mask;
         }
     }
 }
 
+/// Some bits of a feature that its first slot does not depend on, never 0.
+fn mark_of(key: u32) -> u8 {
+    key as u8 | 1
+}
+
 fn first_slot(key: u32, mask: usize) -> usize {
-    (key.wrapping_mul(0x9e37_79b1) >> 7) as usize & mask
+    (key.wrapping_mul(0x9e37_79b1) >> 8) as usize & mask
 }
 
 impl Model {
@@ -116,6 +140,11 @@ impl Model {
             return Err(Error::usage(message));
         }
         input.model().filter(|_| input.0.is_empty()).ok_or_else(damaged)
+    }
+
+    /// The group of the languages with these letters.
+    pub(super) fn group(&self, letters: Letters) -> Option<&Group> {
+        self.groups.iter().find(|group| group.letters == letters)
     }
 
     /// Every label it can answer.
@@ -159,10 +188,12 @@ impl<'a> Input<'a> {
 
     fn model(&mut self) -> Option<Model> {
         let step = self.f32()?;
-        let mut calibration = [0.0; 8];
-        for value in &mut calibration {
+        let (temperature, growth) = (self.f32()?, self.f32()?);
+        let mut known = [0.0; 6];
+        for value in &mut known {
             *value = self.f32()?;
         }
+        let calibration = Calibration { temperature, growth, known };
         let n = self.number(1)?;
         let groups = (0..n).map(|_| self.group()).collect::<Option<_>>()?;
         Some(Model { step, calibration, groups })
@@ -175,6 +206,7 @@ impl<'a> Input<'a> {
         if labels.iter().any(|label| Letters::of(label.script) != Some(letters)) {
             return None;
         }
+        let usual = [self.f32()?, self.f32()?];
         let mut misses = vec![[0.0; KINDS + 1]; n];
         for value in misses.iter_mut().flatten() {
             *value = self.f32()?;
@@ -183,15 +215,17 @@ impl<'a> Input<'a> {
         let features = self.take(4 * m)?;
         let lengths = self.take(2 * m)?;
         let mut slots = vec![(0, 0); (2 * m + 1).next_power_of_two()];
+        let mut marks = vec![0; slots.len()];
         let mask = slots.len() - 1;
         let mut weights = Vec::new();
         let features = features.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         for (feature, length) in features.zip(lengths.chunks_exact(2)) {
             let mut slot = first_slot(feature, mask);
-            while slots[slot].1 != 0 {
+            while marks[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = (feature, u32::try_from(weights.len()).ok()? + 1);
+            marks[slot] = mark_of(feature);
+            slots[slot] = (feature, u32::try_from(weights.len()).ok()?);
             let listed = usize::from(u16::from_le_bytes([length[0], length[1]]));
             let bytes = self.take(if listed == 0 { n } else { 2 * listed })?;
             if listed != 0 && bytes.chunks_exact(2).any(|b| entry([b[0], b[1]]).0 >= n) {
@@ -200,6 +234,6 @@ impl<'a> Input<'a> {
             weights.extend_from_slice(length);
             weights.extend_from_slice(bytes);
         }
-        Some(Group { letters, labels, misses, slots, weights })
+        Some(Group { letters, labels, usual, misses, marks, slots, weights })
     }
 }

@@ -7,16 +7,35 @@
 //! none in particular (multinomial naive Bayes with Dirichlet smoothing; Zhai and Lafferty, 2004).
 
 use super::features::{self, Feature, KINDS, Letters};
-use super::model::{self, ZERO};
+use super::model;
 use super::train::Options;
 use crate::identify::tag::Tag;
 
-/// The lines of one language that a model is made of.
+/// A line of text.
+pub(super) struct Line {
+    pub(super) hash: u64,
+    /// The side it is on when the calibration is measured, 0 or 1.
+    pub(super) half: u8,
+    pub(super) text: Box<str>,
+}
+
+/// The lines of one language that a model is made of, by hash.
 pub(super) struct Language {
     pub(super) tag: Tag,
-    pub(super) lines: Vec<(u64, Box<str>)>,
-    pub(super) chars: usize,
+    pub(super) lines: Vec<Line>,
 }
+
+impl Language {
+    fn lines(&self, half: Option<u8>) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter(move |line| half.is_none_or(|half| line.half == half)).map(|line| &*line.text)
+    }
+}
+
+/// A weight below which a label is not listed.
+const SMALLEST: f32 = 0.1;
+/// What a feature is good for however alike it is in all languages: to show that a text is one of
+/// theirs at all.
+const FREQUENT: f32 = 0.2;
 
 /// The weights of the languages of a group.
 pub(super) struct Tables {
@@ -34,18 +53,30 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Counts the features of the languages of a group and weighs them.
-    pub(super) fn count(letters: Letters, languages: &[Language], options: &Options) -> Self {
+    /// Counts the features of the languages of a group, in one half of their lines or all, and
+    /// weighs them. A half has languages with half the text.
+    pub(super) fn count(
+        letters: Letters,
+        languages: &[Language],
+        half: Option<u8>,
+        options: &Options,
+    ) -> Self {
+        let least = if half.is_some() { options.min_chars / 2 } else { options.min_chars };
+        let languages: Vec<(&Language, usize)> = languages
+            .iter()
+            .map(|l| (l, l.lines(half).map(|line| line.chars().count()).sum()))
+            .filter(|(_, chars)| *chars >= least)
+            .collect();
         let n = languages.len();
         let mut counts: Vec<(u32, u16, f32)> = Vec::new();
         let mut totals = vec![[0.0_f32; KINDS]; n];
         let mut priors = vec![[0.0_f32; KINDS]; n];
         let mut seen: Vec<u32> = Vec::new();
-        for (label, language) in languages.iter().enumerate() {
+        for (label, (language, _)) in languages.iter().enumerate() {
             seen.clear();
-            for (_, line) in &language.lines {
+            for line in language.lines(half) {
                 let from = seen.len();
-                features::for_each(line, letters, |feature| seen.push(feature.0));
+                features::for_each(line, letters, |found| seen.extend(found.iter().map(|f| f.0)));
                 drop_repeated(&mut seen, from);
             }
             seen.sort_unstable();
@@ -59,7 +90,7 @@ impl Tables {
             }
         }
         counts.sort_unstable_by_key(|(feature, label, _)| (*feature, *label));
-        let most = languages.iter().map(|l| l.chars).max().unwrap_or(1) as f32;
+        let most = languages.iter().map(|l| l.1).max().unwrap_or(1) as f32;
         let misses = (0..n)
             .map(|label| {
                 let mut misses = [0.0; KINDS + 1];
@@ -69,11 +100,11 @@ impl Tables {
                         misses[kind] = (prior / (total + prior)).ln() * options.kind[kind];
                     }
                 }
-                misses[KINDS] = options.bias * (languages[label].chars as f32 / most).ln();
+                misses[KINDS] = options.bias * (languages[label].1 as f32 / most).ln();
                 misses
             })
             .collect();
-        let labels = languages.iter().map(|l| l.tag).collect();
+        let labels = languages.iter().map(|l| l.0.tag).collect();
         let mut tables = Self {
             labels,
             misses,
@@ -92,10 +123,10 @@ impl Tables {
                 let label = usize::from(label);
                 let prior = priors[label][kind];
                 let weight = (1.0 + count / (prior * mean)).ln() * options.kind[kind];
-                let sure = (count - options.z * count.sqrt()).max(options.least * count);
-                let gain = (weight + tables.misses[label][kind]).max(0.0);
+                let sure = (count - options.z * count.sqrt()).max(0.05 * count);
+                let gain = FREQUENT + (weight + tables.misses[label][kind]).max(0.0);
                 use_ += sure / (totals[label][kind] + prior) * gain;
-                if weight > options.smallest {
+                if weight > SMALLEST {
                     tables.entries.push((one.1, weight));
                 }
             }
@@ -119,6 +150,16 @@ impl Tables {
         4 * length > self.labels.len()
     }
 
+    /// The largest weight.
+    pub(super) fn most(&self) -> f32 {
+        self.entries.iter().map(|(_, weight)| *weight).fold(0.0, f32::max)
+    }
+
+    /// What the group takes in the file without features.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        16 + self.labels.len() * (9 + 1 + 4 * (KINDS + 1))
+    }
+
     /// The use of each feature with the bytes that it takes.
     pub(super) fn uses(&self) -> impl Iterator<Item = (f32, usize)> + '_ {
         let lengths = self.starts.windows(2).map(|w| w[1] - w[0]);
@@ -126,7 +167,7 @@ impl Tables {
     }
 
     /// Writes the group as it stands in the file, with the features of at least some use.
-    pub(super) fn write(&self, least: f32, step: f32, bytes: &mut Vec<u8>) {
+    pub(super) fn write(&self, usual: [f32; 2], least: f32, step: f32, bytes: &mut Vec<u8>) {
         let lists: Vec<(u32, &[(u16, f32)])> = self
             .features
             .iter()
@@ -141,6 +182,9 @@ impl Tables {
             bytes.push(label.len() as u8);
             bytes.extend_from_slice(label.as_bytes());
         }
+        for value in usual {
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
         for value in self.misses.iter().flatten() {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
@@ -154,14 +198,14 @@ impl Tables {
         }
         for (_, entries) in &lists {
             if self.is_row(entries.len()) {
-                let mut row = vec![ZERO * 4; self.labels.len()];
+                let mut row = vec![0; self.labels.len()];
                 for (label, weight) in *entries {
-                    row[usize::from(*label)] = (weight / step + f32::from(ZERO) * 4.0).round().clamp(0.0, 255.0) as u8;
+                    row[usize::from(*label)] = (weight / step).round().min(255.0) as u8;
                 }
                 bytes.extend_from_slice(&row);
             } else {
                 for (label, weight) in *entries {
-                    let code = (weight / step / 4.0 + f32::from(ZERO)).round().clamp(0.0, 63.0) as u8;
+                    let code = (weight / step / 4.0).round().min(63.0) as u8;
                     bytes.extend_from_slice(&model::entry_bytes(*label, code));
                 }
             }
