@@ -8,9 +8,11 @@ pub mod tag;
 
 pub mod fasttext;
 pub mod hans;
+pub mod ngram;
 mod whatlang;
 
 pub mod detect_lang;
+pub mod detect_spans;
 pub mod lang_known;
 pub mod lang_tag;
 
