@@ -26,16 +26,16 @@ with pa.ipc.open_stream(sys.stdin.buffer) as rows, pa.ipc.new_stream(sys.stdout.
         texts = batch.column("text").to_pylist()
         scores = [len(set(text)) / max(len(text), 1) for text in texts]
         reasons = ["dull" if score < float(os.environ["least"]) else None for score in scores]
+        if fault == "crash":
+            raise ValueError("no such weight")
+        if fault == "kill" and done > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
         answer = pa.record_batch([batch.column("doc_id"), scores, reasons], schema=schema)
         if fault == "lost row" and done == 0:
             answer = answer.slice(1)
         out.write_batch(answer)
         sys.stdout.flush()
         done += len(texts)
-        if fault == "kill" and done >= 300:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if fault == "crash" and done >= 300:
-            raise ValueError("no such weight")
 pathlib.Path("rows").write_text(str(done))
 '''
 
@@ -98,7 +98,7 @@ def main():
     check.fails("lost row", "row 0 of its answer")
     assert check.parts() == 0
     check.fails("crash", "ValueError: no such weight")
-    check.fails("kill", "signal: 9")
+    check.fails("kill", "Killed")
     # Of three parts, one was whole when it was killed; the next run asks about the other two.
     assert check.parts() == 1, check.parts()
     check.heal()

@@ -73,20 +73,36 @@ fn plain(select: &Select) -> bool {
     !grouped && select.having.is_none() && select.distinct.is_none() && select.qualify.is_none()
 }
 
-/// The branches of a `CASE`, each by itself; anything else is one rule.
+/// The branches of a `CASE`, each by itself; anything else is one rule. A branch without a reason
+/// exempts its rows from all that follow, and `ELSE` is about the rows that no branch is about.
 fn alone(reason: &Expr) -> Vec<String> {
     match reason {
         Expr::Nested(inner) => alone(inner),
         Expr::Case { operand: None, conditions, else_result, .. } => {
-            let when = |c: &datafusion::sql::sqlparser::ast::CaseWhen| {
-                format!("CASE WHEN {} THEN {} END", c.condition, c.result)
-            };
-            let last = else_result.iter().flat_map(|result| alone(result));
-            conditions.iter().map(when).chain(last).collect()
+            let (mut rules, mut exempt, mut all) = (Vec::new(), String::new(), String::new());
+            for branch in conditions {
+                let condition = &branch.condition;
+                let passed = format!(" WHEN {condition} THEN NULL");
+                if is_null(&branch.result) {
+                    exempt.push_str(&passed);
+                } else {
+                    rules.push(format!("CASE{exempt} WHEN {condition} THEN {} END", branch.result));
+                }
+                all.push_str(&passed);
+            }
+            let last = else_result.iter().filter(|result| !is_null(result));
+            rules.extend(
+                last.flat_map(|result| alone(result)).map(|r| format!("CASE{all} ELSE {r} END")),
+            );
+            rules
         }
-        Expr::Value(value) if value.to_string().eq_ignore_ascii_case("null") => Vec::new(),
+        other if is_null(other) => Vec::new(),
         other => vec![other.to_string()],
     }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.to_string().eq_ignore_ascii_case("null"))
 }
 
 #[cfg(test)]
@@ -98,13 +114,27 @@ mod tests {
         let sql = "SELECT doc_id, (CASE WHEN a THEN 'x' ELSE CASE WHEN b THEN 'y' ELSE NULL END END) \
                    AS reason FROM t AS m JOIN u ON m.i = u.i WHERE c > 1 ORDER BY doc_id";
         let found = rules(sql).unwrap().unwrap();
-        assert_eq!(found.rules, ["CASE WHEN a THEN 'x' END", "CASE WHEN b THEN 'y' END"]);
+        let last = "CASE WHEN a THEN NULL ELSE CASE WHEN b THEN 'y' END END";
+        assert_eq!(found.rules, ["CASE WHEN a THEN 'x' END", last]);
         assert_eq!(found.from, "FROM t AS m JOIN u ON m.i = u.i WHERE c > 1");
         let found = rules("SELECT doc_id, reason FROM t").unwrap().unwrap();
         assert_eq!(found.rules, ["reason"]);
         let whole = rules("SELECT doc_id, CASE kind WHEN 1 THEN 'x' END AS reason FROM t");
         assert_eq!(whole.unwrap().unwrap().rules, ["CASE kind WHEN 1 THEN 'x' END"]);
         assert_eq!(rules("SELECT doc_id FROM t").unwrap(), None);
+    }
+
+    #[test]
+    fn a_branch_without_a_reason_exempts_from_what_follows() {
+        let sql = "SELECT CASE WHEN keep THEN NULL WHEN s = 1 THEN 'exact' ELSE 'near' END AS reason \
+                   FROM t";
+        assert_eq!(
+            rules(sql).unwrap().unwrap().rules,
+            [
+                "CASE WHEN keep THEN NULL WHEN s = 1 THEN 'exact' END",
+                "CASE WHEN keep THEN NULL WHEN s = 1 THEN NULL ELSE 'near' END",
+            ]
+        );
     }
 
     #[test]

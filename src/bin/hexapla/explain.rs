@@ -144,7 +144,7 @@ fn languages(answer: &Explained) -> Result<String> {
             alone,
         ]
     });
-    lines(&["lang", "rows", "removed", "of rows", "most by", "rows ", "alone"], rows)
+    lines(&["lang", "rows", "removed", "of rows", "most by", "by it", "alone"], rows)
 }
 
 fn lines(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {

@@ -167,7 +167,10 @@ mod tests {
         for (i, row) in a.iter_mut().enumerate() {
             row[(i + 1) % 6] = 2.0;
         }
-        assert_eq!(solve(a, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]), Some([6.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(
+            solve(a, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]),
+            Some([6.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+        );
         assert_eq!(solve([[1.0; 6]; 6], [1.0; 6]), None);
     }
 

@@ -76,7 +76,9 @@ fn class_of_script(script: Script) -> Option<Class> {
 
 /// For each character of the first plane its lower case in the upper 24 bits, its class below.
 static CHARACTERS: LazyLock<Box<[u32]>> = LazyLock::new(|| {
-    (0..=0xffff_u32).map(|c| char::from_u32(c).map_or(0, |c| fold(c) << 8 | u32::from(class(c)))).collect()
+    (0..=0xffff_u32)
+        .map(|c| char::from_u32(c).map_or(0, |c| fold(c) << 8 | u32::from(class(c))))
+        .collect()
 });
 
 fn lookup(c: char) -> (Class, u32) {

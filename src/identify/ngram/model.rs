@@ -103,7 +103,8 @@ impl Group {
             if mark == mark_of(feature.0) {
                 let (key, start) = *self.slots.get(slot)?;
                 if key == feature.0 {
-                    let (length, bytes) = self.weights.get(start as usize..)?.split_at_checked(2)?;
+                    let (length, bytes) =
+                        self.weights.get(start as usize..)?.split_at_checked(2)?;
                     let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
                     return Some(match length {
                         0 => Weights::Row(bytes.get(..self.labels.len())?),
@@ -218,7 +219,8 @@ impl<'a> Input<'a> {
         let mut marks = vec![0; slots.len()];
         let mask = slots.len() - 1;
         let mut weights = Vec::new();
-        let features = features.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let features =
+            features.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         for (feature, length) in features.zip(lengths.chunks_exact(2)) {
             let mut slot = first_slot(feature, mask);
             while marks[slot] != 0 {

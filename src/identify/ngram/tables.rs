@@ -27,7 +27,10 @@ pub(super) struct Language {
 
 impl Language {
     fn lines(&self, half: Option<u8>) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter(move |line| half.is_none_or(|half| line.half == half)).map(|line| &*line.text)
+        self.lines
+            .iter()
+            .filter(move |line| half.is_none_or(|half| line.half == half))
+            .map(|line| &*line.text)
     }
 }
 
@@ -115,7 +118,8 @@ impl Tables {
         };
         for same in counts.chunk_by(|a, b| a.0 == b.0) {
             let kind = Feature(same[0].0).kind();
-            let share = |(_, label, count): &(u32, u16, f32)| count / totals[usize::from(*label)][kind];
+            let share =
+                |(_, label, count): &(u32, u16, f32)| count / totals[usize::from(*label)][kind];
             let mean = same.iter().map(share).sum::<f32>() / n as f32;
             let mut use_ = 0.0;
             for one in same {

@@ -161,8 +161,10 @@ impl Lines {
 
     fn lines(self) -> impl Iterator<Item = Line> {
         let Self { lines, halves, .. } = self;
-        lines.into_iter().map(move |(hash, text)| {
-            Line { hash, half: halves.get(&hash).copied().unwrap_or(0), text }
+        lines.into_iter().map(move |(hash, text)| Line {
+            hash,
+            half: halves.get(&hash).copied().unwrap_or(0),
+            text,
         })
     }
 }
@@ -183,7 +185,8 @@ fn build(
         .map(|(letters, languages)| (*letters, Tables::count(*letters, languages, half, options)))
         .filter(|(_, tables)| !tables.labels.is_empty())
         .collect();
-    let step = tables.iter().map(|(_, t)| t.most()).fold(f32::MIN_POSITIVE, f32::max).min(LARGEST) / 255.0;
+    let step =
+        tables.iter().map(|(_, t)| t.most()).fold(f32::MIN_POSITIVE, f32::max).min(LARGEST) / 255.0;
     let mut bytes = model::header(step, calibration, tables.len());
     // The features that tell most for their bytes, over all groups.
     let mut uses: Vec<(f32, usize)> = tables.iter().flat_map(|(_, t)| t.uses()).collect();
@@ -202,7 +205,8 @@ fn build(
         }
     }
     for (letters, tables) in &tables {
-        let usual = usual.iter().find(|(of, _)| of == letters).map_or([0.0; 2], |(_, usual)| *usual);
+        let usual =
+            usual.iter().find(|(of, _)| of == letters).map_or([0.0; 2], |(_, usual)| *usual);
         tables.write(usual, least, step, &mut bytes);
     }
     bytes
@@ -250,7 +254,8 @@ fn calibrate(
         .iter()
         .map(|h| {
             let of_group = usual.iter().find(|(l, _)| *l == h.letters).map_or([0.0; 2], |u| u.1);
-            let fit = Fit { score: h.fit.score - of_group[0], depth: h.fit.depth - of_group[1], ..h.fit };
+            let fit =
+                Fit { score: h.fit.score - of_group[0], depth: h.fit.depth - of_group[1], ..h.fit };
             (fit, h.known, weights[usize::from(h.known)])
         })
         .collect();
@@ -319,7 +324,8 @@ fn piece(line: &str, draw: u64) -> &str {
     }
     let at = |n: usize, text: &str| text.char_indices().nth(n).map_or(text.len(), |(i, _)| i);
     let start = at((draw >> 8) as usize % (total - length + 1), line);
-    let start = line[..start].rfind(' ').filter(|space| start - space < 40).map_or(start, |s| s + 1);
+    let start =
+        line[..start].rfind(' ').filter(|space| start - space < 40).map_or(start, |s| s + 1);
     let rest = &line[start..];
     let end = at(length, rest);
     let end = rest[end..].find(' ').filter(|space| *space < 40).map_or(end, |space| end + space);
