@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
-    ListBuilder, StringBuilder, StructArray, UInt32Builder, UInt64Builder,
+    ListArray, ListBuilder, StringBuilder, StructArray, UInt32Builder, UInt64Builder,
 };
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
 use crate::error::{Error, Result};
 
@@ -255,6 +255,32 @@ enum Cells {
     Int32List(ListBuilder<Int32Builder>),
     UInt64List(ListBuilder<UInt64Builder>),
     TextList(ListBuilder<StringBuilder>),
+    StructList(Structs),
+}
+
+/// A list of structs in each row.
+struct Structs {
+    item: FieldRef,
+    items: Columns,
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+impl Structs {
+    fn append(&mut self, length: usize, valid: bool) {
+        self.lengths.push(length);
+        self.valid.push(valid);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let empty =
+            Columns { data_type: self.item.data_type().clone(), cells: vec![], valid: vec![] };
+        let items = std::mem::replace(&mut self.items, empty).finish();
+        let offsets = OffsetBuffer::from_lengths(self.lengths.drain(..));
+        let nulls = Some(NullBuffer::from(std::mem::take(&mut self.valid)));
+        // The lengths are those of what was written, so that they agree with the items.
+        Arc::new(ListArray::new(self.item.clone(), offsets, items, nulls))
+    }
 }
 
 impl Columns {
@@ -381,6 +407,28 @@ impl Row<'_> {
         }
     }
 
+    /// The next cell, a list of structs: `write` writes the cells of each.
+    pub fn structs<T>(
+        &mut self,
+        values: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(T, &mut Row<'_>),
+    ) -> Result<()> {
+        let Some(Cells::StructList(list)) = self.cell() else {
+            self.mismatch("structs");
+            return Ok(());
+        };
+        let mut length = 0;
+        for value in values {
+            list.items.row(|row| {
+                write(value, row);
+                Ok(())
+            })?;
+            length += 1;
+        }
+        list.append(length, true);
+        Ok(())
+    }
+
     fn cell(&mut self) -> Option<&mut Cells> {
         let cell = self.cells.get_mut(self.next)?;
         self.next += 1;
@@ -408,6 +456,15 @@ impl Cells {
                 DataType::Int32 => Cells::Int32List(ListBuilder::new(Int32Builder::new())),
                 DataType::UInt64 => Cells::UInt64List(ListBuilder::new(UInt64Builder::new())),
                 DataType::Utf8 => Cells::TextList(ListBuilder::new(StringBuilder::new())),
+                DataType::Struct(fields) => {
+                    let ty = DataType::Struct(nullable(fields.clone()));
+                    Cells::StructList(Structs {
+                        items: Columns::new(&ty, rows)?,
+                        item: Arc::new(Field::new(item.name(), ty, true)),
+                        lengths: Vec::with_capacity(rows),
+                        valid: Vec::with_capacity(rows),
+                    })
+                }
                 other => return Err(Error::internal(format!("no list of {other} in kernels"))),
             },
             other => return Err(Error::internal(format!("no {other} in kernels"))),
@@ -427,6 +484,7 @@ impl Cells {
             Cells::Int32List(b) => b.append(false),
             Cells::UInt64List(b) => b.append(false),
             Cells::TextList(b) => b.append(false),
+            Cells::StructList(b) => b.append(0, false),
         }
     }
 
@@ -443,6 +501,7 @@ impl Cells {
             Cells::Int32List(b) => Arc::new(b.finish()),
             Cells::UInt64List(b) => Arc::new(b.finish()),
             Cells::TextList(b) => Arc::new(b.finish()),
+            Cells::StructList(b) => b.finish(),
         }
     }
 }
@@ -471,6 +530,29 @@ mod tests {
             .unwrap();
         let column = columns.finish();
         assert!(column.is_valid(0) && column.is_null(1));
+    }
+
+    #[test]
+    fn lists_of_structs_are_written_item_by_item() {
+        let ty = list_of(struct_of(&[("lang", DataType::Utf8), ("n", DataType::UInt64)]));
+        let mut columns = Columns::new(&ty, 3).unwrap();
+        for spans in [Some(vec![("isl", 1), ("yor", 2)]), None, Some(vec![])] {
+            let write = |row: &mut Row<'_>| match spans {
+                None => {
+                    row.null();
+                    Ok(())
+                }
+                Some(spans) => row.structs(spans, |(lang, n), row| {
+                    row.text(lang);
+                    row.uint(n);
+                }),
+            };
+            columns.row(write).unwrap();
+        }
+        let column = columns.finish();
+        assert_eq!((column.data_type(), column.len(), column.is_null(1)), (&ty, 3, true));
+        let lists = column.as_any().downcast_ref::<ListArray>().unwrap();
+        assert_eq!((lists.value(0).len(), lists.value(2).len()), (2, 0));
     }
 
     #[test]

@@ -4,9 +4,8 @@
 
 use arrow::datatypes::DataType;
 
-use super::script;
 use super::tag::Tag;
-use super::whatlang;
+use super::{ngram, script, whatlang};
 use crate::error::{Error, Result};
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value, struct_of};
 
@@ -21,8 +20,10 @@ pub struct Model {
 }
 
 /// The models, the default first.
-pub const MODELS: &[Model] =
-    &[Model { name: "whatlang", detect: whatlang::detect, knows: whatlang::knows }];
+pub const MODELS: &[Model] = &[
+    Model { name: "whatlang", detect: whatlang::detect, knows: whatlang::knows },
+    Model { name: "hexapla", detect: ngram::detect, knows: ngram::knows },
+];
 
 /// A measured language.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,6 +63,7 @@ pub const DETECT_LANG: Function = Function {
             ("detect_lang('Съешь ещё этих мягких французских булок')['lang']", "rus_Cyrl"),
             ("detect_lang('這是一個關於語言的問題')['lang']", "cmn_Hant"),
             ("detect_lang('吾輩は猫である。名前はまだ無い。', 'whatlang')['script']", "Jpan"),
+            ("detect_lang('Hvað er klukkan núna í Reykjavík?', 'hexapla')['lang']", "isl_Latn"),
             ("detect_lang('12:30')['score']", "0.0"),
         ],
         version: 1,
@@ -147,6 +149,9 @@ mod tests {
     #[test]
     fn an_unknown_model_is_named() {
         let error = detect_lang("text", Some("whatlan")).unwrap_err();
-        assert_eq!(error.to_string(), "unknown model `whatlan`; expected one of: whatlang");
+        assert_eq!(
+            error.to_string(),
+            "unknown model `whatlan`; expected one of: whatlang, hexapla"
+        );
     }
 }

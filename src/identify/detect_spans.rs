@@ -7,10 +7,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use arrow::datatypes::DataType;
+
 use super::ngram;
 use super::ngram::model::Model;
 use super::script;
 use super::tag::Tag;
+use crate::error::Result;
+use crate::function::{Arg, Family, Function, Row, Signature, Value, list_of, struct_of};
 
 /// What a change of language costs, in nats.
 const CHANGE: f64 = 3.0;
@@ -23,6 +27,46 @@ const LANGUAGES: usize = 24;
 /// Bytes after which a segment ends at the next blank, and those after which it ends anywhere.
 const LONG: usize = 1 << 10;
 const LONGEST: usize = 4 << 10;
+
+/// `detect_spans(text)`.
+pub const DETECT_SPANS: Function = Function {
+    signature: Signature {
+        name: "detect_spans",
+        family: Family::Language,
+        args: &[Arg::text("text")],
+        returns: || {
+            list_of(struct_of(&[
+                ("start", DataType::UInt64),
+                ("length", DataType::UInt64),
+                ("lang", DataType::Utf8),
+                ("script", DataType::Utf8),
+                ("score", DataType::Float64),
+            ]))
+        },
+        doc: "The parts of a text that are each in one language, by the built-in model: where each \
+              begins and how long it is, in code points as `substr` counts them, its language and \
+              script as in `detect_lang`, and the mean probability of its language.",
+        examples: &[
+            (
+                "detect_spans('Die Katze schläft unter dem Tisch.\nКошка спит под столом.')[2]['lang']",
+                "rus_Cyrl",
+            ),
+            ("array_length(detect_spans('吾輩は猫である。名前はまだ無い。'))", "1"),
+        ],
+        version: 1,
+    },
+    body: call,
+};
+
+fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
+    out.structs(detect_spans(args[0].text().unwrap_or_default()), |span, row| {
+        row.uint(span.chars.start as u64 + 1);
+        row.uint(span.chars.len() as u64);
+        row.text(span.tag.map(|tag| tag.to_string()).as_deref());
+        row.text(span.script);
+        row.float(span.score);
+    })
+}
 
 /// A part of a text in one language.
 #[derive(Debug, Clone, PartialEq)]

@@ -19,5 +19,9 @@ pub mod lang_tag;
 use crate::function::Function;
 
 /// The SQL functions of this family, in the order of the documentation.
-pub const FUNCTIONS: &[&Function] =
-    &[&lang_tag::LANG_TAG, &detect_lang::DETECT_LANG, &lang_known::LANG_KNOWN];
+pub const FUNCTIONS: &[&Function] = &[
+    &lang_tag::LANG_TAG,
+    &detect_lang::DETECT_LANG,
+    &detect_spans::DETECT_SPANS,
+    &lang_known::LANG_KNOWN,
+];

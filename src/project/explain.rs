@@ -115,11 +115,13 @@ pub struct Explained {
 /// Code points of a text that a sample shows.
 const SHOWN: usize = 200;
 
-/// The queries of a project that drop rows by rules, those of them that are named, or all.
+/// The queries of a project that drop rows by rules: those that are named, or all that decide about
+/// stored rows. One that finds duplicates anew is asked by its name only.
 pub fn queries<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Query>> {
     let dropping = |q: &&Query| q.run.is_none() && matches!(bound(project, q), Ok(Some(_)));
     if names.is_empty() {
-        return Ok(project.queries.iter().filter(dropping).collect());
+        let stored = |q: &&Query| matches!(bound(project, q), Ok(Some(Rules { stored: true, .. })));
+        return Ok(project.queries.iter().filter(dropping).filter(stored).collect());
     }
     names
         .iter()

@@ -19,7 +19,7 @@ mod tests;
 
 pub use gather::gather;
 pub use model::{
-    Clusters, Curve, Dropped, Eval, Flow, Group, Kind, Language, Loss, Mix, Report, Run, Sample,
-    Share, Stage, Step,
+    Clusters, Cost, Costs, Curve, Dropped, Eval, Flow, Group, Kind, Language, Loss, Mix, Report,
+    Run, Sample, Share, Stage, Step,
 };
 pub use page::render;

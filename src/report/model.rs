@@ -7,6 +7,8 @@ pub struct Report {
     pub project: String,
     /// Documents and pairs on their way from the sources to the mixture.
     pub flows: Vec<Flow>,
+    /// What the rules of each query cost, where somebody asked them.
+    pub costs: Vec<Costs>,
     /// The mixtures that were planned.
     pub mixes: Vec<Mix>,
     /// The training runs.
@@ -15,6 +17,32 @@ pub struct Report {
     pub evals: Vec<Eval>,
     /// What could not be read, a sentence each; everything else is shown.
     pub unreadable: Vec<String>,
+}
+
+/// What the rules of a query cost, each asked about every row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Costs {
+    /// The query.
+    pub query: String,
+    /// The rows that it decides about.
+    pub rows: u64,
+    /// Each rule.
+    pub rules: Vec<Cost>,
+    /// What each two rules remove together: their reasons, and rows.
+    pub together: Vec<([String; 2], u64)>,
+}
+
+/// What one rule costs, in rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cost {
+    /// The reason that it gives.
+    pub reason: String,
+    /// What it removes, whatever the others do.
+    pub all: u64,
+    /// What no other rule removes.
+    pub alone: u64,
+    /// The languages that lose most by it, with what they lose.
+    pub langs: Vec<(String, u64)>,
 }
 
 /// The two kinds of text.

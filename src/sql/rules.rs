@@ -5,7 +5,7 @@
 //! nothing.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Select, SelectItem, SetExpr, Statement,
+    Expr, GroupByExpr, Ident, Select, SelectItem, SetExpr, Statement, TableFactor,
 };
 
 use super::recipe;
@@ -19,6 +19,8 @@ pub struct Rules {
     pub rules: Vec<String>,
     /// What follows the projection: `FROM … WHERE …`.
     pub from: String,
+    /// Whether what is read is a stored table, not one that a table function makes each time.
+    pub stored: bool,
 }
 
 /// The rules of a query whose parameters are in place; `None` when it has no `reason`.
@@ -49,6 +51,11 @@ pub fn rules(sql: &str) -> Result<Option<Rules>> {
             "a query with `WITH`, `DISTINCT`, `GROUP BY` or windows decides on others",
         ));
     }
+    let stored = |table: &TableFactor| matches!(table, TableFactor::Table { args: None, .. });
+    let stored = select
+        .from
+        .iter()
+        .all(|from| stored(&from.relation) && from.joins.iter().all(|join| stored(&join.relation)));
     let parts = [
         (!select.from.is_empty()).then(|| {
             let tables: Vec<String> = select.from.iter().map(ToString::to_string).collect();
@@ -57,7 +64,7 @@ pub fn rules(sql: &str) -> Result<Option<Rules>> {
         select.selection.as_ref().map(|condition| format!("WHERE {condition}")),
     ];
     let from = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Ok(Some(Rules { rules: alone(&reason), from }))
+    Ok(Some(Rules { rules: alone(&reason), from, stored }))
 }
 
 fn is_reason(name: &Ident) -> bool {
@@ -121,6 +128,9 @@ mod tests {
         assert_eq!(found.rules, ["reason"]);
         let whole = rules("SELECT doc_id, CASE kind WHEN 1 THEN 'x' END AS reason FROM t");
         assert_eq!(whole.unwrap().unwrap().rules, ["CASE kind WHEN 1 THEN 'x' END"]);
+        assert!(found.stored);
+        let made = rules("SELECT why AS reason FROM near_duplicates('kept')").unwrap().unwrap();
+        assert!(!made.stored);
         assert_eq!(rules("SELECT doc_id FROM t").unwrap(), None);
     }
 

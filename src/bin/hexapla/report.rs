@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
 use hexapla::project::Project;
+use hexapla::project::build::Options;
+use hexapla::project::explain::{self, Ask};
+use hexapla::report::{Cost, Costs};
 use serde_json::json;
 
 use crate::ui::Ui;
@@ -19,10 +22,42 @@ pub struct Args {
     project: crate::args::ProjectArgs,
 }
 
+/// Languages that are named beside a rule.
+const LANGS: usize = 3;
+
+/// What the rules cost, of those queries whose tables are there and can be read.
+fn costs(project: &Project) -> Vec<Costs> {
+    let queries = explain::queries(project, &[]).unwrap_or_default();
+    let asked = queries.into_iter().filter_map(|query| {
+        explain::explain(project, query, &Ask::default(), &Options::default()).ok()
+    });
+    let of = |rule: explain::Rule| {
+        let mut langs: Vec<(String, u64)> =
+            rule.langs.into_iter().map(|(lang, share)| (lang, share.all.rows)).collect();
+        langs.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        langs.truncate(LANGS);
+        Cost { reason: rule.reason, all: rule.all.rows, alone: rule.alone.rows, langs }
+    };
+    asked
+        .map(|explained| {
+            let mut together: Vec<_> =
+                explained.together.into_iter().map(|t| (t.reasons, t.both.rows)).collect();
+            together.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+            Costs {
+                query: explained.query,
+                rows: explained.total.rows,
+                rules: explained.rules.into_iter().map(of).collect(),
+                together,
+            }
+        })
+        .collect()
+}
+
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let project = Project::open(&args.project.project)?;
     let path = args.output.unwrap_or_else(|| project.dir.join("report.html"));
-    let report = hexapla::report::gather(&project.dir)?;
+    let mut report = hexapla::report::gather(&project.dir)?;
+    report.costs = costs(&project);
     let page = hexapla::report::render(&report);
     hexapla::store::manifest::replace(&path, page.as_bytes())?;
     if ui.json() {

@@ -7,6 +7,7 @@ mod duplicates;
 mod evaluation;
 mod flow;
 mod mixture;
+mod rules;
 mod summary;
 mod training;
 mod unreadable;
@@ -29,6 +30,7 @@ pub(super) const SECTIONS: &[fn(&Report) -> Option<Section>] = &[
     summary::section,
     mixture::section,
     flow::section,
+    rules::section,
     dropped::section,
     duplicates::section,
     training::section,
