@@ -2,9 +2,13 @@
 //!
 //! Verdicts are columns; nothing here removes a row.
 
+pub mod classes;
 pub mod python;
 pub mod repeats;
+pub mod stop_words;
 pub mod verdict;
+
+pub mod dolma;
 
 pub mod c4_quality;
 pub mod fineweb_quality;
