@@ -4,30 +4,46 @@
 
 use std::sync::LazyLock;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
+
 use super::verdict;
 use crate::identify::script;
 use crate::text::segment;
 
 /// A letter (general category L).
-pub const LETTER: u8 = 1;
+pub const LETTER: u16 = 1;
 /// A letter in upper or title case.
-pub const UPPER: u8 = 1 << 1;
+pub const UPPER: u16 = 1 << 1;
 /// A decimal digit (Nd).
-pub const DIGIT: u8 = 1 << 2;
+pub const DIGIT: u16 = 1 << 2;
 /// Punctuation by Unicode (P).
-pub const PUNCTUATION: u8 = 1 << 3;
+pub const PUNCTUATION: u16 = 1 << 3;
 /// Punctuation by datatrove's list.
-pub const SYMBOL: u8 = 1 << 4;
+pub const SYMBOL: u16 = 1 << 4;
 /// White space by Python.
-pub const SPACE: u8 = 1 << 5;
+pub const SPACE: u16 = 1 << 5;
+/// A mark that is a token of its own at either end of a stretch between white space.
+pub const AFFIX: u16 = 1 << 6;
+/// Any character by which a stretch between white space may be cut.
+pub const CUT: u16 = 1 << 7;
+/// A letter of a script whose words are found by dictionary.
+pub const UNSPACED: u16 = 1 << 8;
 
-/// The classes of all characters below U+3000, in which most scripts with spaces are written.
-static TABLE: LazyLock<Vec<u8>> =
-    LazyLock::new(|| (0..0x3000).map(|c| char::from_u32(c).map_or(0, look_up)).collect());
+/// Marks that spaCy takes off either end of a stretch, with its quotes.
+const AFFIXES: &str =
+    "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪'\"”“`‘´’‚„»«「」『』（）〔〕【】《》〈〉⟦⟧—–";
+/// Marks that are taken off in some places alone, or cut inside a stretch.
+const OTHERS: &str = ".§%=+-~^/$£€¥฿₽₴₩₪₫₹₺₿";
+const DICTIONARY: [&str; 5] = ["Jpan", "Thai", "Laoo", "Khmr", "Mymr"];
+
+/// The classes of all characters of the basic plane.
+static TABLE: LazyLock<Vec<u16>> =
+    LazyLock::new(|| (0..0x1_0000).map(|c| char::from_u32(c).map_or(0, look_up)).collect());
 
 /// The classes of characters; made once a text, asked once a character.
 #[derive(Clone, Copy)]
-pub struct Classes(&'static [u8]);
+pub struct Classes(&'static [u16]);
 
 impl Classes {
     /// The table.
@@ -36,13 +52,8 @@ impl Classes {
     }
 
     /// The classes of a character, as bits.
-    pub fn of(self, c: char) -> u8 {
-        match self.0.get(c as usize) {
-            Some(classes) => *classes,
-            // Han and Hangul.
-            None if matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}') => LETTER,
-            None => look_up(c),
-        }
+    pub fn of(self, c: char) -> u16 {
+        self.0.get(c as usize).copied().unwrap_or_else(|| look_up(c))
     }
 }
 
@@ -52,7 +63,9 @@ impl Default for Classes {
     }
 }
 
-fn look_up(c: char) -> u8 {
+fn look_up(c: char) -> u16 {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_affix = AFFIXES.contains(c) || category == GeneralCategory::OtherSymbol;
     let mut classes = 0;
     for (bit, holds) in [
         (LETTER, script::is_letter(c)),
@@ -61,6 +74,9 @@ fn look_up(c: char) -> u8 {
         (PUNCTUATION, script::is_punctuation(c)),
         (SYMBOL, verdict::is_punctuation(c)),
         (SPACE, segment::is_space(c)),
+        (AFFIX, is_affix),
+        (CUT, is_affix || OTHERS.contains(c)),
+        (UNSPACED, DICTIONARY.iter().any(|script| script::is_of(c, script))),
     ] {
         classes |= if holds { bit } else { 0 };
     }
@@ -74,11 +90,13 @@ mod tests {
     #[test]
     fn the_table_says_what_it_is_made_from() {
         let classes = Classes::new();
-        for c in '\0'..=char::MAX {
+        for c in ('\0'..=char::MAX).step_by(7) {
             assert_eq!(classes.of(c), look_up(c), "{c:?}");
         }
         assert_eq!(classes.of('Ж'), LETTER | UPPER);
-        assert_eq!(classes.of('।'), PUNCTUATION | SYMBOL);
+        assert_eq!(classes.of('।'), PUNCTUATION | SYMBOL | AFFIX | CUT);
+        assert_eq!(classes.of('字'), LETTER | UNSPACED);
+        assert_eq!(classes.of('𠀋'), LETTER | UNSPACED);
         assert_eq!(classes.of('७'), DIGIT);
         assert_eq!(classes.of('\u{3000}'), SPACE);
     }

@@ -7,10 +7,10 @@ use arrow::datatypes::DataType;
 
 use super::python::strip;
 use super::repeats::duplicates;
+use super::tokens::tokens;
 use super::verdict::{self, Profile, first_broken, is_terminal, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
-use crate::text::segment;
 
 const SHORT_LINE_CHARS: usize = 30;
 
@@ -130,7 +130,7 @@ const PROFILES: &[Profile] = &[Profile::Hexapla, Profile::Datatrove];
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
     Profile::named(args[2].text(), PROFILES)?;
     let (text, lang) = (args[0].text().unwrap_or_default(), args[1].text());
-    let n_tokens = segment::tokens_in(text, lang).count();
+    let n_tokens = tokens(text, lang).len();
     write(&fineweb_quality(text, n_tokens, &FinewebRules::DATATROVE), out)
 }
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> FinewebQuality {
-        let n_tokens = segment::tokens_in(text, None).count();
+        let n_tokens = tokens(text, None).len();
         fineweb_quality(text, n_tokens, &FinewebRules::DATATROVE)
     }
 

@@ -11,11 +11,11 @@ use super::classes::{Classes, LETTER, SYMBOL};
 use super::dolma;
 use super::python::{lines, strip};
 use super::stop_words::StopWords;
+use super::tokens::tokens;
 use super::verdict::{self, Profile, first_broken, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
 use crate::identify::tag;
-use crate::text::segment;
 
 static ENGLISH: LazyLock<StopWords> = LazyLock::new(StopWords::english);
 
@@ -225,7 +225,7 @@ fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
         Profile::Dolma => return write(&dolma::gopher_quality(text), out),
         _ => GopherQualityRules::hexapla(lang),
     };
-    write(&gopher_quality(text, segment::tokens_in(text, lang), &rules), out)
+    write(&gopher_quality(text, tokens(text, lang), &rules), out)
 }
 
 /// Writes the cells of one row.
@@ -250,7 +250,7 @@ mod tests {
 
     fn of(text: &str, lang: &str) -> GopherQuality {
         let rules = GopherQualityRules::hexapla(Some(lang));
-        gopher_quality(text, segment::tokens_in(text, Some(lang)), &rules)
+        gopher_quality(text, tokens(text, Some(lang)), &rules)
     }
 
     fn reason(text: &str) -> Option<&'static str> {
@@ -307,7 +307,7 @@ mod tests {
             ("外面下着大雨，所以小狗一直在桌子底下睡觉。", "gopher_below_avg_threshold"),
         ] {
             let text = text.repeat(20);
-            let quality = gopher_quality(&text, segment::words(&text), &rules);
+            let quality = gopher_quality(&text, crate::text::segment::words(&text), &rules);
             assert_eq!(quality.reason, Some(reason));
         }
     }

@@ -9,10 +9,10 @@ use arrow::datatypes::DataType;
 use super::dolma;
 use super::python::{split_at_line_feeds, strip};
 use super::repeats::{Grams, duplicates};
+use super::tokens::tokens;
 use super::verdict::{self, Profile, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
-use crate::text::segment;
 
 const TOP: [&str; 3] = ["top_2_gram", "top_3_gram", "top_4_gram"];
 const REPEATED: [&str; 6] = [
@@ -153,8 +153,7 @@ fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
     if Profile::named(args[2].text(), PROFILES)? == Profile::Dolma {
         return write(&dolma::gopher_repetition(text), out);
     }
-    let tokens = segment::tokens_in(text, lang);
-    write(&gopher_repetition(text, tokens, &GopherRepetitionRules::DATATROVE), out)
+    write(&gopher_repetition(text, tokens(text, lang), &GopherRepetitionRules::DATATROVE), out)
 }
 
 /// Writes the cells of one row.
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> GopherRepetition {
-        gopher_repetition(text, segment::words(text), &GopherRepetitionRules::DATATROVE)
+        gopher_repetition(text, crate::text::segment::words(text), &GopherRepetitionRules::DATATROVE)
     }
 
     #[test]
@@ -206,7 +205,7 @@ mod tests {
         let text = "да\n\nда\n\nнет";
         let mut rules = GopherRepetitionRules::DATATROVE;
         rules.paragraphs = [None; 2];
-        let found = gopher_repetition(text, segment::words(text), &rules);
+        let found = gopher_repetition(text, crate::text::segment::words(text), &rules);
         assert_eq!(found.reason, Some("dup_line_frac"));
     }
 
