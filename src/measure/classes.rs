@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use icu_properties::CodePointMapData;
-use icu_properties::props::GeneralCategory;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 use super::verdict;
 use crate::identify::script;
@@ -29,12 +29,15 @@ pub const AFFIX: u16 = 1 << 6;
 pub const CUT: u16 = 1 << 7;
 /// A letter of a script whose words are found by dictionary.
 pub const UNSPACED: u16 = 1 << 8;
+/// A letter or a mark upon one (M), of a script that spaCy's rules for letters know.
+pub const ALPHABET: u16 = 1 << 9;
 
 /// Marks that spaCy takes off either end of a stretch, with its quotes.
-const AFFIXES: &str =
-    "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪'\"”“`‘´’‚„»«「」『』（）〔〕【】《》〈〉⟦⟧—–";
+const AFFIXES: &str = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪'\"”“`‘´’‚„»«「」『』（）〔〕【】《》〈〉⟦⟧—–፡።፣፤፥፦፧";
 /// Marks that are taken off in some places alone, or cut inside a stretch.
 const OTHERS: &str = ".§%=+-~^/$£€¥฿₽₴₩₪₫₹₺₿";
+/// Scripts of which spaCy's rules know no letters.
+const UNKNOWN: [&str; 2] = ["Geor", "Armn"];
 const DICTIONARY: [&str; 5] = ["Jpan", "Thai", "Laoo", "Khmr", "Mymr"];
 
 /// The classes of all characters of the basic plane.
@@ -66,6 +69,8 @@ impl Default for Classes {
 fn look_up(c: char) -> u16 {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     let is_affix = AFFIXES.contains(c) || category == GeneralCategory::OtherSymbol;
+    let is_mark = GeneralCategoryGroup::Mark.contains(category);
+    let is_known = !UNKNOWN.iter().any(|script| script::is_of(c, script));
     let mut classes = 0;
     for (bit, holds) in [
         (LETTER, script::is_letter(c)),
@@ -77,6 +82,7 @@ fn look_up(c: char) -> u16 {
         (AFFIX, is_affix),
         (CUT, is_affix || OTHERS.contains(c)),
         (UNSPACED, DICTIONARY.iter().any(|script| script::is_of(c, script))),
+        (ALPHABET, (is_mark || script::is_letter(c)) && is_known),
     ] {
         classes |= if holds { bit } else { 0 };
     }
@@ -93,11 +99,13 @@ mod tests {
         for c in ('\0'..=char::MAX).step_by(7) {
             assert_eq!(classes.of(c), look_up(c), "{c:?}");
         }
-        assert_eq!(classes.of('Ж'), LETTER | UPPER);
+        assert_eq!(classes.of('Ж'), LETTER | UPPER | ALPHABET);
         assert_eq!(classes.of('।'), PUNCTUATION | SYMBOL | AFFIX | CUT);
-        assert_eq!(classes.of('字'), LETTER | UNSPACED);
-        assert_eq!(classes.of('𠀋'), LETTER | UNSPACED);
+        assert_eq!(classes.of('字'), LETTER | UNSPACED | ALPHABET);
+        assert_eq!(classes.of('𠀋'), LETTER | UNSPACED | ALPHABET);
         assert_eq!(classes.of('७'), DIGIT);
+        assert_eq!(classes.of('\u{94d}'), ALPHABET);
+        assert_eq!(classes.of('ა'), LETTER);
         assert_eq!(classes.of('\u{3000}'), SPACE);
     }
 }

@@ -173,7 +173,11 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> GopherRepetition {
-        gopher_repetition(text, crate::text::segment::words(text), &GopherRepetitionRules::DATATROVE)
+        gopher_repetition(
+            text,
+            crate::text::segment::words(text),
+            &GopherRepetitionRules::DATATROVE,
+        )
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod classes;
 pub mod python;
 pub mod repeats;
 pub mod stop_words;
+pub mod stretch;
 pub mod tokens;
 pub mod verdict;
 
