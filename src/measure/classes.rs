@@ -55,6 +55,7 @@ impl Classes {
     }
 
     /// The classes of a character, as bits.
+    #[inline]
     pub fn of(self, c: char) -> u16 {
         self.0.get(c as usize).copied().unwrap_or_else(|| look_up(c))
     }

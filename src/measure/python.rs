@@ -57,6 +57,7 @@ pub fn split_at_line_feeds(text: &str, least: usize) -> Vec<&str> {
 }
 
 /// The length of the line end that a text begins with.
+#[inline]
 fn line_end(text: &[u8]) -> Option<usize> {
     match *text {
         [b'\r', b'\n', ..] => Some(2),

@@ -74,6 +74,7 @@ pub fn duplicates<'t>(items: impl IntoIterator<Item = &'t str>) -> Duplicates {
 pub struct Grams {
     /// The place at which each word begins, and the end of the last.
     places: Vec<Place>,
+    powers: &'static [u64; 1024],
     keys: Keys,
     counts: Counts,
 }
@@ -103,10 +104,11 @@ pub struct Top {
 impl Grams {
     /// Hashes the words.
     pub fn new<'t>(words: impl IntoIterator<Item = &'t str>) -> Self {
+        let powers = &*POWERS;
         let mut at = Place::default();
         let mut places = vec![at];
         for word in words {
-            let (hash, power) = (hash(word.as_bytes()), power(word.len()));
+            let (hash, power) = (hash(powers, word.as_bytes()), power(powers, word.len()));
             at = Place {
                 dense: reduce(times(at.dense, power) + u128::from(hash)),
                 spaced: append(reduce(times(at.spaced, power) + u128::from(hash)), b' '),
@@ -116,7 +118,7 @@ impl Grams {
             places.push(at);
         }
         let slots = (2 * places.len()).next_power_of_two();
-        Self { places, keys: Keys::new(slots), counts: Counts::new(slots) }
+        Self { places, powers, keys: Keys::new(slots), counts: Counts::new(slots) }
     }
 
     /// The number of words.
@@ -130,25 +132,29 @@ impl Grams {
     }
 
     /// The number of n-grams of `n` words.
+    #[inline]
     fn count(&self, n: usize) -> usize {
         self.places.len().saturating_sub(n)
     }
 
     /// The code points of an n-gram's words.
+    #[inline]
     fn gram_chars(&self, at: usize, n: usize) -> usize {
         self.places[at + n].chars - self.places[at].chars
     }
 
     /// The hash of an n-gram joined with spaces.
+    #[inline]
     fn spaced(&self, at: usize, n: usize) -> u64 {
         let (from, to) = (&self.places[at], &self.places[at + n]);
-        difference(to.spaced, from.spaced, to.bytes - from.bytes + n)
+        difference(to.spaced, from.spaced, power(self.powers, to.bytes - from.bytes + n))
     }
 
     /// The hash of an n-gram joined without spaces.
+    #[inline]
     fn dense(&self, at: usize, n: usize) -> u64 {
         let (from, to) = (&self.places[at], &self.places[at + n]);
-        difference(to.dense, from.dense, to.bytes - from.bytes)
+        difference(to.dense, from.dense, power(self.powers, to.bytes - from.bytes))
     }
 
     /// The most frequent n-gram; of equally frequent ones the first.
@@ -219,11 +225,13 @@ static POWERS: LazyLock<[u64; 1024]> = LazyLock::new(|| {
     powers
 });
 
+#[inline]
 fn times(a: u64, b: u64) -> u128 {
     u128::from(a) * u128::from(b)
 }
 
 /// A number below 2^124 modulo the prime.
+#[inline]
 fn reduce(x: u128) -> u64 {
     let once = (x as u64 & PRIME) + (x >> 61) as u64;
     let twice = (once & PRIME) + (once >> 61);
@@ -232,12 +240,14 @@ fn reduce(x: u128) -> u64 {
 
 /// The hash of what `hash` is of, and one more byte. A byte counts one more than it is, so that
 /// leading zeros count.
+#[inline]
 fn append(hash: u64, byte: u8) -> u64 {
     reduce(times(hash, BASE) + u128::from(byte) + 1)
 }
 
-fn hash(bytes: &[u8]) -> u64 {
-    let [_, one, two, three, four, ..] = *POWERS;
+#[inline]
+fn hash(powers: &[u64; 1024], bytes: &[u8]) -> u64 {
+    let [_, one, two, three, four, ..] = *powers;
     let mut hash = 0;
     let (fours, rest) = bytes.as_chunks::<4>();
     for [a, b, c, d] in fours {
@@ -249,20 +259,21 @@ fn hash(bytes: &[u8]) -> u64 {
     rest.iter().fold(hash, |hash, byte| append(hash, *byte))
 }
 
-fn power(n: usize) -> u64 {
-    if let Some(power) = POWERS.get(n) {
+#[inline]
+fn power(powers: &[u64], n: usize) -> u64 {
+    if let Some(power) = powers.get(n) {
         return *power;
     }
-    let half = power(n / 2);
+    let half = power(powers, n / 2);
     let even = reduce(times(half, half));
     if n % 2 == 0 { even } else { reduce(times(even, BASE)) }
 }
 
-/// The hash of the last `bytes` bytes, from the hash of all and that of those before.
-fn difference(all: u64, before: u64, bytes: usize) -> u64 {
-    reduce(
-        u128::from(all) + u128::from(PRIME) * 2 - u128::from(reduce(times(before, power(bytes)))),
-    )
+/// The hash of the last bytes, from the hash of all, that of those before, and the power of their
+/// number.
+#[inline]
+fn difference(all: u64, before: u64, power: u64) -> u64 {
+    reduce(u128::from(all) + u128::from(PRIME) * 2 - u128::from(reduce(times(before, power))))
 }
 
 /// A set of hashes, at most half full.
@@ -281,12 +292,14 @@ impl Keys {
     }
 
     /// Puts a key in, and says whether it was not yet there.
+    #[inline]
     fn insert(&mut self, key: u64) -> bool {
         let slot = self.slot(key);
         std::mem::replace(&mut self.0[slot], key) == EMPTY
     }
 
     /// The place of a key, or the one where it belongs.
+    #[inline]
     fn slot(&self, key: u64) -> usize {
         let mask = self.0.len() - 1;
         // The high bits of a product depend on all of the key.
@@ -314,6 +327,7 @@ impl Counts {
     }
 
     /// Counts a key, and gives its occurrences so far and where it was met first.
+    #[inline]
     fn add(&mut self, key: u64, at: usize) -> (usize, usize) {
         let slot = self.keys.slot(key);
         let value = &mut self.values[slot];
@@ -372,10 +386,12 @@ mod tests {
         let text = "\0\0один दो 三 ".repeat(300);
         let bytes = text.as_bytes();
         for (from, to) in [(0, 1), (1, 2), (5, 2000), (17, 18), (40, 40), (3, bytes.len())] {
-            let part = difference(hash(&bytes[..to]), hash(&bytes[..from]), to - from);
-            assert_eq!(part, hash(&bytes[from..to]));
+            let of = |part: &[u8]| hash(&POWERS, part);
+            let power = power(&*POWERS, to - from);
+            let part = difference(of(&bytes[..to]), of(&bytes[..from]), power);
+            assert_eq!(part, of(&bytes[from..to]));
         }
-        assert_ne!(hash(b"\0"), hash(b"\0\0"));
+        assert_ne!(hash(&POWERS, b"\0"), hash(&POWERS, b"\0\0"));
     }
 
     /// Against n-grams that are built.

@@ -93,6 +93,7 @@ impl Cutter {
                 _ if class & UPPER != 0 => {
                     (self.classes.of(chars.next()?) & UPPER != 0).then_some(length)
                 }
+                latin if latin.is_ascii_lowercase() && self.joins.contains('.') => None,
                 _ => (class & ALPHABET != 0).then_some(length),
             },
             's' | 'S' => {
