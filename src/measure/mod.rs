@@ -7,6 +7,7 @@ pub mod python;
 pub mod repeats;
 pub mod stop_words;
 pub mod stretch;
+pub mod thresholds;
 pub mod tokens;
 pub mod verdict;
 
