@@ -1,20 +1,23 @@
 //! `c4_quality`: the line and page rules of C4 (Raffel et al., JMLR 21:140).
 //!
-//! As datatrove's `C4QualityFilter` orders, counts and names them, with sentences by ICU. The
-//! kept lines are counted, not returned; no list of bad words, no deduplication of lines.
+//! As datatrove's `C4QualityFilter` orders, counts and names them, or as the code that made C4 did.
+//! The kept lines are counted, not returned; no list of bad words, no deduplication of lines.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
+use regex::bytes::Regex;
 
+use super::dolma;
 use super::python::{lines, split, strip};
 use super::verdict::{self, Profile};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
+use crate::identify::script;
 use crate::text::segment;
 
 const MAX_WORD_CHARS: usize = 1000;
-const MIN_LINE_WORDS: usize = 3;
-const MIN_SENTENCES: usize = 5;
-const ENDS: [char; 5] = ['.', '?', '!', '"', '\''];
 const POLICIES: [&str; 6] = [
     "terms of use",
     "privacy policy",
@@ -23,6 +26,15 @@ const POLICIES: [&str; 6] = [
     "use of cookies",
     "use cookies",
 ];
+/// What any of the rules on phrases may find; no other letter than the Kelvin sign becomes one of
+/// ASCII in lower case alone.
+static PHRASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        "(?i-u)lorem ipsum|javascript|terms of use|privacy policy|cookie policy\
+         |uses cookies|use of cookies|use cookies|\\xe2\\x84\\xaa",
+    )
+    .ok()
+});
 
 /// `c4_quality(text, lang, profile)`.
 pub const C4_QUALITY: Function = Function {
@@ -45,16 +57,21 @@ pub const C4_QUALITY: Function = Function {
                 .map(|name| (name, DataType::UInt64)),
             )
         },
-        doc: "C4's rules (JMLR 21:140) as datatrove applies them: whether the page is kept, the \
-              first page rule that is broken, the lines before and after the line rules, the \
-              sentences of the kept lines, and the lines dropped by each rule.",
+        doc: "C4's rules (JMLR 21:140): whether the page is kept, the first page rule that is \
+              broken, the lines before and after the line rules, the sentences of the kept \
+              lines, and the lines dropped by each rule. Profiles `hexapla` and `datatrove`: as \
+              `C4QualityFilter`, 3 words a line and 5 sentences a page. `tfds`: as the code that \
+              made C4, 5 words and 3 sentences, no `'` among the end marks. `dolma`: its `c4_v2` \
+              as in its replication of C4, pages with JavaScript go, sentences are not counted. \
+              No list of bad words is applied, nor are lines deduplicated.",
         examples: &[
             ("c4_quality('One short line.')['reason']", "too_few_sentences"),
             ("c4_quality('function f() { return; } is code.')['reason']", "curly_bracket"),
             ("c4_quality('Это одно. Это два. Это три. Это четыре. Это пять.')['keep']", "true"),
             ("c4_quality('यह एक वाक्य है।')['n_no_terminal_punct']", "1"),
+            ("c4_quality('Lorem ipsum is not a text.', 'en', 'tfds')['reason']", "loremipsum"),
         ],
-        version: 1,
+        version: 2,
     },
     body: call,
 };
@@ -72,9 +89,9 @@ pub struct C4Quality {
     pub n_sentences: usize,
     /// Lines dropped for a word of more than 1,000 code points.
     pub n_too_long_word: usize,
-    /// Lines dropped for their end: none of `. ? ! " '`, or an ellipsis.
+    /// Lines dropped for their end: no end mark, or an ellipsis.
     pub n_no_terminal_punct: usize,
-    /// Lines dropped for fewer than 3 words between white space.
+    /// Lines dropped for too few words between white space.
     pub n_too_few_words: usize,
     /// Lines dropped for naming JavaScript.
     pub n_javascript: usize,
@@ -82,33 +99,71 @@ pub struct C4Quality {
     pub n_policy: usize,
 }
 
-/// C4's rules over a text.
+/// What the peers set differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct C4Rules {
+    /// The marks a line may end with.
+    ends: &'static [char],
+    /// Fewest words of a line.
+    line_words: usize,
+    /// Whether words are counted without citations.
+    words_without_citations: bool,
+    /// Fewest sentences of a page.
+    sentences: usize,
+    /// The reasons of filler and of a brace.
+    reasons: [&'static str; 2],
+}
+
+impl C4Rules {
+    /// The default arguments of datatrove.
+    pub const DATATROVE: Self = Self {
+        ends: &['.', '?', '!', '"', '\''],
+        line_words: 3,
+        words_without_citations: false,
+        sentences: 5,
+        reasons: ["lorem_ipsum", "curly_bracket"],
+    };
+    /// The code that made C4.
+    pub const TFDS: Self = Self {
+        ends: &['.', '?', '!', '"'],
+        line_words: 5,
+        words_without_citations: true,
+        sentences: 3,
+        reasons: ["loremipsum", "squigglybracket"],
+    };
+}
+
+/// C4's rules over a text; `sentences` counts those of a kept line.
 ///
 /// Counts go on behind the line at which the page is dropped.
-pub fn c4_quality(text: &str, profile: Profile) -> C4Quality {
-    let Profile::Datatrove = profile;
+pub fn c4_quality(
+    text: &str,
+    rules: &C4Rules,
+    mut sentences: impl FnMut(&str) -> usize,
+) -> C4Quality {
     let mut c4 = C4Quality::default();
+    let [filler, brace] = rules.reasons;
     for line in lines(text) {
         c4.n_lines += 1;
-        let line = strip(line);
-        if split(line).any(|word| word.chars().count() > MAX_WORD_CHARS) {
+        let stripped = strip(line);
+        if has_too_long_word(stripped) {
             c4.n_too_long_word += 1;
             continue;
         }
-        // Words are those of before; what stood around a citation stays.
-        let n_words = split(line).count();
-        let line = without_citations(line);
-        if !line.ends_with(ENDS) || line.ends_with("...") {
+        // What stood around a citation stays.
+        let line = without_citations(stripped);
+        if !line.ends_with(rules.ends) || line.ends_with("...") {
             c4.n_no_terminal_punct += 1;
             continue;
         }
-        if n_words < MIN_LINE_WORDS {
+        let counted = if rules.words_without_citations { &line } else { stripped };
+        if split(counted).take(rules.line_words).count() < rules.line_words {
             c4.n_too_few_words += 1;
             continue;
         }
-        let lower = line.to_lowercase();
+        let lower = if has_phrase(&line) { line.to_lowercase() } else { String::new() };
         if lower.contains("lorem ipsum") {
-            c4.reason = c4.reason.or(Some("lorem_ipsum"));
+            c4.reason = c4.reason.or(Some(filler));
             continue;
         }
         if lower.contains("javascript") {
@@ -116,46 +171,74 @@ pub fn c4_quality(text: &str, profile: Profile) -> C4Quality {
             continue;
         }
         if line.contains('{') {
-            c4.reason = c4.reason.or(Some("curly_bracket"));
+            c4.reason = c4.reason.or(Some(brace));
             continue;
         }
         if POLICIES.iter().any(|policy| lower.contains(policy)) {
             c4.n_policy += 1;
             continue;
         }
-        c4.n_sentences += segment::sentences(&line).count();
+        c4.n_sentences += sentences(&line);
         c4.n_lines_kept += 1;
     }
-    if c4.n_sentences < MIN_SENTENCES {
+    if c4.n_sentences < rules.sentences {
         c4.reason = c4.reason.or(Some("too_few_sentences"));
     }
     c4
 }
 
+/// Whether a word between white space has more than 1,000 code points.
+fn has_too_long_word(line: &str) -> bool {
+    // A code point takes a byte at least.
+    line.len() > MAX_WORD_CHARS
+        && split(line)
+            .any(|word| word.len() > MAX_WORD_CHARS && word.chars().count() > MAX_WORD_CHARS)
+}
+
+/// Whether a line may have one of the phrases in some case.
+fn has_phrase(line: &str) -> bool {
+    PHRASE.as_ref().is_none_or(|phrase| phrase.is_match(line.as_bytes()))
+}
+
 /// A line without `[1]`, `[]`, `[edit]` and `[citation needed]`.
-fn without_citations(line: &str) -> String {
+fn without_citations(line: &str) -> Cow<'_, str> {
+    if !line.contains('[') {
+        return Cow::Borrowed(line);
+    }
     let mut kept = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(open) = rest.find('[') {
         let (before, from) = rest.split_at(open);
         kept.push_str(before);
-        let close = from.find(']').map_or("", |close| &from[1..close]);
-        let is_citation = from.contains(']')
-            && (matches!(close, "edit" | "citation needed")
-                || close.chars().all(crate::identify::script::is_digit));
-        if is_citation {
-            rest = &from[close.len() + 2..];
-        } else {
-            kept.push('[');
-            rest = &from[1..];
+        rest = &from[1..];
+        let behind = ["edit]", "citation needed]"]
+            .iter()
+            .find_map(|citation| rest.strip_prefix(citation))
+            .or_else(|| rest.trim_start_matches(script::is_digit).strip_prefix(']'));
+        match behind {
+            Some(behind) => rest = behind,
+            None => kept.push('['),
         }
     }
     kept.push_str(rest);
-    kept
+    Cow::Owned(kept)
 }
 
+/// The profiles, the default first.
+const PROFILES: &[Profile] = &[Profile::Hexapla, Profile::Datatrove, Profile::Tfds, Profile::Dolma];
+
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
-    let c4 = c4_quality(args[0].text().unwrap_or_default(), Profile::named(args[2].text())?);
+    let text = args[0].text().unwrap_or_default();
+    let rules = match Profile::named(args[2].text(), PROFILES)? {
+        Profile::Dolma => return write(&dolma::c4_quality(text), out),
+        Profile::Tfds => C4Rules::TFDS,
+        _ => C4Rules::DATATROVE,
+    };
+    write(&c4_quality(text, &rules, |line| segment::sentences(line).count()), out)
+}
+
+/// Writes the cells of one row.
+pub fn write(c4: &C4Quality, out: &mut Row<'_>) -> Result<()> {
     out.bool(c4.reason.is_none());
     out.text(c4.reason);
     for count in [
@@ -179,8 +262,12 @@ mod tests {
 
     const GOOD: &str = "Этот дом старый. Он стоит у моря! Кто в нём живёт? Я не знаю. Спроси её.";
 
+    fn by(text: &str, rules: &C4Rules) -> C4Quality {
+        c4_quality(text, rules, |line| segment::sentences(line).count())
+    }
+
     fn of(text: &str) -> C4Quality {
-        c4_quality(text, Profile::Datatrove)
+        by(text, &C4Rules::DATATROVE)
     }
 
     #[test]
@@ -207,6 +294,27 @@ mod tests {
     }
 
     #[test]
+    fn phrases_are_found_in_any_case() {
+        // The Kelvin sign is a k.
+        let c4 = of(&format!("{GOOD}\nWe use coo\u{212a}ies here.\nSee our TERMS OF USE now."));
+        assert_eq!(c4.n_policy, 2);
+        assert_eq!(of("Чтение java[1]Script здесь.").n_javascript, 1);
+        assert!(PHRASE.is_some());
+    }
+
+    #[test]
+    fn tfds_asks_for_longer_lines_and_fewer_sentences() {
+        let text = "Кот спит на старом диване. А пёс лежит! Где?\nОн ест 'рыбу и хлеб'";
+        let c4 = by(text, &C4Rules::TFDS);
+        assert_eq!((c4.reason, c4.n_no_terminal_punct), (None, 1));
+        assert_eq!(of(text).reason, Some("too_few_sentences"));
+        // A citation is no word.
+        let cited = by("[5] Один два три четыре.", &C4Rules::TFDS);
+        assert_eq!(cited.n_too_few_words, 1);
+        assert_eq!(by("a { b c d.", &C4Rules::TFDS).reason, Some("squigglybracket"));
+    }
+
+    #[test]
     fn only_latin_ends_count() {
         let c4 = of("वह घर गया और सो गया।\n他回家睡觉了。\nเขากลับบ้าน\nعاد إلى البيت.");
         assert_eq!((c4.n_no_terminal_punct, c4.n_too_few_words), (3, 0));
@@ -216,6 +324,9 @@ mod tests {
     fn citations_go_and_brackets_stay() {
         assert_eq!(without_citations("a[1] b[] c[edit] d[citation needed]."), "a b c d.");
         assert_eq!(without_citations("[[12] एक[१२] [x] ["), "[ एक [x] [");
+        assert!(matches!(without_citations("नहीं"), Cow::Borrowed(_)));
+        let open = "[1".repeat(200_000);
+        assert_eq!(without_citations(&open), open);
         // datatrove does not strip again: the space left behind is no end mark.
         assert_eq!(of("It is cited here. [3]").n_no_terminal_punct, 1);
     }

@@ -7,16 +7,12 @@ use arrow::datatypes::DataType;
 
 use super::python::strip;
 use super::repeats::duplicates;
+use super::tokens::tokens;
 use super::verdict::{self, Profile, first_broken, is_terminal, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
-use crate::text::segment;
 
-const MIN_TERMINAL_RATIO: f64 = 0.12;
 const SHORT_LINE_CHARS: usize = 30;
-const MAX_SHORT_RATIO: f64 = 0.67;
-const MAX_DUP_CHARS: f64 = 0.01;
-const MAX_LINE_FEEDS: f64 = 0.3;
 
 /// `fineweb_quality(text, lang, profile)`.
 pub const FINEWEB_QUALITY: Function = Function {
@@ -65,36 +61,81 @@ pub struct FinewebQuality {
     pub list_ratio: f64,
 }
 
-/// FineWeb's rules over a text in a language, named by a code in any form.
-pub fn fineweb_quality(text: &str, lang: Option<&str>, profile: Profile) -> FinewebQuality {
-    let Profile::Datatrove = profile;
-    let lines: Vec<&str> = text.split('\n').filter(|line| !strip(line).is_empty()).collect();
-    let n_lines = lines.len();
-    let line_feeds = text.matches('\n').count();
-    let ended = lines.iter().filter(|line| line.ends_with(is_terminal)).count();
-    let short = lines.iter().filter(|line| line.chars().count() <= SHORT_LINE_CHARS).count();
-    let (_, dup_chars) = duplicates(lines);
-    let mut quality = FinewebQuality {
+/// The bounds of the rules; all bounds are kept themselves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FinewebRules {
+    /// Least share of lines that end a sentence.
+    pub line_punct_ratio: f64,
+    /// Largest share of short lines; `None` asks for nothing.
+    pub short_line_ratio: Option<f64>,
+    /// Largest share of duplicated code points.
+    pub char_dup_ratio: f64,
+    /// Most line feeds per token.
+    pub list_ratio: f64,
+}
+
+impl FinewebRules {
+    /// The default arguments of datatrove.
+    pub const DATATROVE: Self = Self {
+        line_punct_ratio: 0.12,
+        short_line_ratio: Some(0.67),
+        char_dup_ratio: 0.01,
+        list_ratio: 0.3,
+    };
+}
+
+/// FineWeb's rules over a text of so many tokens: words and punctuation.
+pub fn fineweb_quality(text: &str, n_tokens: usize, rules: &FinewebRules) -> FinewebQuality {
+    let (mut n_lines, mut line_feeds, mut ended, mut short) = (0, 0, 0, 0);
+    let lines = text.split('\n').inspect(|_| line_feeds += 1).filter(|line| {
+        let counts = !strip(line).is_empty();
+        if counts {
+            n_lines += 1;
+            ended += usize::from(line.ends_with(is_terminal));
+            short += usize::from(is_short(line));
+        }
+        counts
+    });
+    let dup_chars = duplicates(lines).later_chars;
+    line_feeds -= 1;
+    let quality = FinewebQuality {
         reason: None,
         n_lines,
         line_punct_ratio: ratio(ended, n_lines),
         short_line_ratio: ratio(short, n_lines),
         char_dup_ratio: ratio(dup_chars, text.chars().count() - line_feeds),
-        list_ratio: ratio(line_feeds, segment::tokens_in(text, lang).count()),
+        list_ratio: ratio(line_feeds, n_tokens),
     };
-    quality.reason = first_broken(&[
+    let reason = first_broken(&[
         (n_lines == 0, "empty"),
-        (quality.line_punct_ratio < MIN_TERMINAL_RATIO, "line_punct_ratio"),
-        (quality.short_line_ratio > MAX_SHORT_RATIO, "short_line_ratio"),
-        (quality.char_dup_ratio > MAX_DUP_CHARS, "char_dup_ratio"),
-        (quality.list_ratio > MAX_LINE_FEEDS, "list_ratio"),
+        (quality.line_punct_ratio < rules.line_punct_ratio, "line_punct_ratio"),
+        (
+            rules.short_line_ratio.is_some_and(|most| quality.short_line_ratio > most),
+            "short_line_ratio",
+        ),
+        (quality.char_dup_ratio > rules.char_dup_ratio, "char_dup_ratio"),
+        (quality.list_ratio > rules.list_ratio, "list_ratio"),
     ]);
-    quality
+    FinewebQuality { reason, ..quality }
 }
 
+/// Whether a line has at most 30 code points, which take at most 4 bytes each.
+fn is_short(line: &str) -> bool {
+    line.len() <= 4 * SHORT_LINE_CHARS && line.chars().count() <= SHORT_LINE_CHARS
+}
+
+/// The profiles, the default first.
+const PROFILES: &[Profile] = &[Profile::Hexapla, Profile::Datatrove];
+
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
-    let profile = Profile::named(args[2].text())?;
-    let quality = fineweb_quality(args[0].text().unwrap_or_default(), args[1].text(), profile);
+    Profile::named(args[2].text(), PROFILES)?;
+    let (text, lang) = (args[0].text().unwrap_or_default(), args[1].text());
+    let n_tokens = tokens(text, lang).len();
+    write(&fineweb_quality(text, n_tokens, &FinewebRules::DATATROVE), out)
+}
+
+/// Writes the cells of one row.
+pub fn write(quality: &FinewebQuality, out: &mut Row<'_>) -> Result<()> {
     out.bool(quality.reason.is_none());
     out.text(quality.reason);
     out.uint(quality.n_lines as u64);
@@ -109,8 +150,13 @@ fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn of(text: &str) -> FinewebQuality {
+        let n_tokens = tokens(text, None).len();
+        fineweb_quality(text, n_tokens, &FinewebRules::DATATROVE)
+    }
+
     fn reason(text: &str) -> Option<&'static str> {
-        fineweb_quality(text, None, Profile::Datatrove).reason
+        of(text).reason
     }
 
     #[test]
@@ -129,7 +175,7 @@ mod tests {
 
     #[test]
     fn lines_end_at_line_feeds_alone() {
-        let quality = fineweb_quality("ဟုတ်ကဲ့။\r\nဟုတ်။\u{85}", None, Profile::Datatrove);
+        let quality = of("ဟုတ်ကဲ့။\r\nဟုတ်။\u{85}");
         assert_eq!((quality.n_lines, quality.line_punct_ratio), (2, 0.0));
     }
 }

@@ -3,27 +3,21 @@
 //! As datatrove's `GopherQualityFilter` orders, counts and names them; its words are tokens
 //! here too, punctuation included. Repetition is `gopher_repetition`'s.
 
-use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 
+use super::classes::{Classes, LETTER, SYMBOL};
+use super::dolma;
 use super::python::{lines, strip};
-use super::verdict::{self, Profile, first_broken, is_non_symbol, ratio};
+use super::stop_words::StopWords;
+use super::tokens::tokens;
+use super::verdict::{self, Profile, first_broken, ratio};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
-use crate::identify::{script, tag};
-use crate::text::segment;
+use crate::identify::tag;
 
-const MIN_WORDS: usize = 50;
-const MAX_WORDS: usize = 100_000;
-const MIN_MEAN_WORD_CHARS: f64 = 3.0;
-const MAX_MEAN_WORD_CHARS: f64 = 10.0;
-const MAX_SYMBOL_RATIO: f64 = 0.1;
-const MAX_BULLET_RATIO: f64 = 0.9;
-const MAX_ELLIPSIS_LINE_RATIO: f64 = 0.3;
-const MIN_ALPHA_RATIO: f64 = 0.8;
-const MIN_STOP_WORDS: usize = 2;
-const STOP_WORDS: &[&str] = &["the", "be", "to", "of", "and", "that", "have", "with"];
+static ENGLISH: LazyLock<StopWords> = LazyLock::new(StopWords::english);
 
 /// `gopher_quality(text, lang, profile)`.
 pub const GOPHER_QUALITY: Function = Function {
@@ -44,17 +38,26 @@ pub const GOPHER_QUALITY: Function = Function {
                 ("n_stop_words", DataType::UInt64),
             ])
         },
-        doc: "Gopher's quality rules (arXiv 2112.11446, A.1.1) as datatrove applies them: whether \
-              all hold, the first that does not, and every number; the stop words are English, \
-              so that `n_stop_words` is null, and its rule not applied, in other languages; the least \
-              word length is not asked of Chinese and Japanese.",
+        doc: "Gopher's quality rules (arXiv 2112.11446, A.1.1): whether all hold, the first that \
+              does not, and every number. Profile `datatrove`: as `GopherQualityFilter` with its \
+              default arguments, English stop words for every language. `hexapla`: the same, but \
+              in languages other than English no stop words are asked for and `n_stop_words` is \
+              null, and in Chinese and Japanese no least word length. `dolma`: its `gopher_v1` \
+              and the thresholds of its mixes; words stand between white space, \
+              `mean_word_chars` is their median, `hash_ratio` is of words with `#` or `…`, \
+              `n_stop_words` of occurrences, and `ellipsis_ratio` null.",
         examples: &[
             ("gopher_quality('Too short to keep.')['reason']", "gopher_short_doc"),
             ("gopher_quality('Слишком короткий текст.', 'ru')['keep']", "false"),
             ("gopher_quality('ข้อความสั้นๆ', 'th')['n_stop_words'] IS NULL", "true"),
             ("gopher_quality(repeat('ab cd ', 30))['reason']", "gopher_below_avg_threshold"),
+            (
+                "gopher_quality(repeat('Собака спит под столом. ', 20), 'ru', 'datatrove')['reason']",
+                "gopher_enough_stop_words",
+            ),
+            ("gopher_quality('Too short.', 'en', 'dolma')['reason']", "word_count"),
         ],
-        version: 2,
+        version: 3,
     },
     body: call,
 };
@@ -72,40 +75,94 @@ pub struct GopherQuality {
     pub mean_word_chars: f64,
     /// `#` per token.
     pub hash_ratio: f64,
-    /// `...` and `…` per token.
-    pub ellipsis_ratio: f64,
+    /// `...` and `…` per token; `None` where no rule asks for them.
+    pub ellipsis_ratio: Option<f64>,
     /// Share of lines that begin with `•` or `-`.
     pub bullet_line_ratio: f64,
     /// Share of lines that end with `...` or `…`.
     pub ellipsis_line_ratio: f64,
     /// Share of tokens with a letter.
     pub alpha_ratio: f64,
-    /// Different stop words that occur; `None` in a language other than English.
+    /// Different stop words that occur; `None` where none are asked for.
     pub n_stop_words: Option<usize>,
 }
 
-/// Scripts whose words are found by dictionary and are shorter than Gopher's bounds foresee.
+/// The bounds of the rules; all bounds are kept themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct GopherQualityRules<'r> {
+    /// Fewest and most words.
+    pub n_words: [usize; 2],
+    /// Least and largest mean length of the words.
+    pub mean_word_chars: [f64; 2],
+    /// Most `#`, and most ellipses, per token.
+    pub symbol_ratio: f64,
+    /// Largest share of lines that begin with a bullet.
+    pub bullet_line_ratio: f64,
+    /// Largest share of lines that end with an ellipsis.
+    pub ellipsis_line_ratio: f64,
+    /// Least share of tokens with a letter.
+    pub alpha_ratio: f64,
+    /// The stop words and how many different ones have to occur.
+    pub stop_words: Option<(&'r StopWords, usize)>,
+}
+
+impl GopherQualityRules<'static> {
+    /// The default arguments of datatrove, which are those of the paper.
+    pub fn datatrove() -> Self {
+        Self {
+            n_words: [50, 100_000],
+            mean_word_chars: [3.0, 10.0],
+            symbol_ratio: 0.1,
+            bullet_line_ratio: 0.9,
+            ellipsis_line_ratio: 0.3,
+            alpha_ratio: 0.8,
+            stop_words: Some((&ENGLISH, 2)),
+        }
+    }
+
+    /// The same without what says nothing about a language, named by a code in any form.
+    pub fn hexapla(lang: Option<&str>) -> Self {
+        let mut rules = Self::datatrove();
+        let Some(tag) = lang.and_then(tag::find) else { return rules };
+        if tag.code != "eng" {
+            rules.stop_words = None;
+        }
+        if UNSPACED.contains(&tag.script) {
+            rules.mean_word_chars[0] = 0.0;
+        }
+        rules
+    }
+}
+
+/// Scripts whose words are found by dictionary and are shorter than Gopher's bounds foresee: a
+/// Chinese word has two letters.
 const UNSPACED: &[&str] = &["Hans", "Hant", "Hani", "Jpan"];
 
-/// Gopher's quality rules over a text in a language, named by a code in any form.
-pub fn gopher_quality(text: &str, lang: Option<&str>, profile: Profile) -> GopherQuality {
-    let Profile::Datatrove = profile;
-    // Stop words of English say nothing about a language that is known not to be English.
-    let tag = lang.and_then(tag::find);
-    let english = tag.is_none_or(|tag| tag.code == "eng");
-    // The bounds on word length are of languages that write spaces: a Chinese word has two letters.
-    let spaced = tag.is_none_or(|tag| !UNSPACED.contains(&tag.script));
+/// Gopher's quality rules over a text and its words and punctuation, as datatrove counts.
+pub fn gopher_quality<'t>(
+    text: &str,
+    tokens: impl IntoIterator<Item = &'t str>,
+    rules: &GopherQualityRules<'_>,
+) -> GopherQuality {
+    let classes = Classes::new();
+    let mut stop_words = rules.stop_words.map(|(words, _)| words.count());
     let (mut n_tokens, mut n_words, mut word_chars, mut with_letter) = (0, 0, 0, 0);
-    let mut stop_words: HashSet<&str> = HashSet::new();
-    for token in segment::tokens_in(text, lang) {
-        n_tokens += 1;
-        with_letter += usize::from(token.chars().any(script::is_letter));
-        if is_non_symbol(token) {
-            n_words += 1;
-            word_chars += token.chars().count();
+    for token in tokens {
+        let (mut chars, mut any, mut all) = (0, 0, SYMBOL);
+        for c in token.chars() {
+            let class = classes.of(c);
+            chars += 1;
+            any |= class;
+            all &= class;
         }
-        if english && STOP_WORDS.contains(&token) {
-            stop_words.insert(token);
+        n_tokens += 1;
+        with_letter += usize::from(any & LETTER != 0);
+        if all & SYMBOL == 0 {
+            n_words += 1;
+            word_chars += chars;
+        }
+        if let Some(stop_words) = &mut stop_words {
+            stop_words.see(token);
         }
     }
     let (mut n_lines, mut bullets, mut ellipses) = (0, 0, 0);
@@ -115,36 +172,64 @@ pub fn gopher_quality(text: &str, lang: Option<&str>, profile: Profile) -> Gophe
         bullets += usize::from(line.starts_with(['•', '-']));
         ellipses += usize::from(line.ends_with("...") || line.ends_with('…'));
     }
-    let mut quality = GopherQuality {
+    let n_ellipses = occurrences(text, "...") + occurrences(text, "…");
+    let quality = GopherQuality {
         reason: None,
         n_words,
         n_tokens,
         mean_word_chars: ratio(word_chars, n_words),
-        hash_ratio: ratio(text.matches('#').count(), n_tokens),
-        ellipsis_ratio: ratio(text.matches("...").count() + text.matches('…').count(), n_tokens),
+        hash_ratio: ratio(occurrences(text, "#"), n_tokens),
+        ellipsis_ratio: Some(ratio(n_ellipses, n_tokens)),
         bullet_line_ratio: ratio(bullets, n_lines),
         ellipsis_line_ratio: ratio(ellipses, n_lines),
         alpha_ratio: ratio(with_letter, n_tokens),
-        n_stop_words: english.then_some(stop_words.len()),
+        n_stop_words: stop_words.map(|met| met.different()),
     };
-    quality.reason = first_broken(&[
-        (n_words < MIN_WORDS, "gopher_short_doc"),
-        (n_words > MAX_WORDS, "gopher_long_doc"),
-        (spaced && quality.mean_word_chars < MIN_MEAN_WORD_CHARS, "gopher_below_avg_threshold"),
-        (quality.mean_word_chars > MAX_MEAN_WORD_CHARS, "gopher_above_avg_threshold"),
-        (quality.hash_ratio > MAX_SYMBOL_RATIO, "gopher_too_many_hashes"),
-        (quality.ellipsis_ratio > MAX_SYMBOL_RATIO, "gopher_too_many_ellipsis"),
-        (quality.bullet_line_ratio > MAX_BULLET_RATIO, "gopher_too_many_bullets"),
-        (quality.ellipsis_line_ratio > MAX_ELLIPSIS_LINE_RATIO, "gopher_too_many_end_ellipsis"),
-        (quality.alpha_ratio < MIN_ALPHA_RATIO, "gopher_below_alpha_threshold"),
-        (quality.n_stop_words.is_some_and(|n| n < MIN_STOP_WORDS), "gopher_enough_stop_words"),
-    ]);
-    quality
+    GopherQuality { reason: reason(&quality, rules), ..quality }
 }
 
+/// Occurrences that do not overlap.
+fn occurrences(text: &str, of: &str) -> usize {
+    memchr::memmem::find_iter(text.as_bytes(), of.as_bytes()).count()
+}
+
+/// The first rule broken, in datatrove's order.
+fn reason(quality: &GopherQuality, rules: &GopherQualityRules<'_>) -> Option<&'static str> {
+    let [fewest, most] = rules.n_words;
+    let [shortest, longest] = rules.mean_word_chars;
+    let least_stop_words = rules.stop_words.map_or(0, |(_, least)| least);
+    first_broken(&[
+        (quality.n_words < fewest, "gopher_short_doc"),
+        (quality.n_words > most, "gopher_long_doc"),
+        (quality.mean_word_chars < shortest, "gopher_below_avg_threshold"),
+        (quality.mean_word_chars > longest, "gopher_above_avg_threshold"),
+        (quality.hash_ratio > rules.symbol_ratio, "gopher_too_many_hashes"),
+        (
+            quality.ellipsis_ratio.is_some_and(|share| share > rules.symbol_ratio),
+            "gopher_too_many_ellipsis",
+        ),
+        (quality.bullet_line_ratio > rules.bullet_line_ratio, "gopher_too_many_bullets"),
+        (quality.ellipsis_line_ratio > rules.ellipsis_line_ratio, "gopher_too_many_end_ellipsis"),
+        (quality.alpha_ratio < rules.alpha_ratio, "gopher_below_alpha_threshold"),
+        (quality.n_stop_words.is_some_and(|n| n < least_stop_words), "gopher_enough_stop_words"),
+    ])
+}
+
+/// The profiles, the default first.
+const PROFILES: &[Profile] = &[Profile::Hexapla, Profile::Datatrove, Profile::Dolma];
+
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
-    let profile = Profile::named(args[2].text())?;
-    let quality = gopher_quality(args[0].text().unwrap_or_default(), args[1].text(), profile);
+    let (text, lang) = (args[0].text().unwrap_or_default(), args[1].text());
+    let rules = match Profile::named(args[2].text(), PROFILES)? {
+        Profile::Datatrove => GopherQualityRules::datatrove(),
+        Profile::Dolma => return write(&dolma::gopher_quality(text), out),
+        _ => GopherQualityRules::hexapla(lang),
+    };
+    write(&gopher_quality(text, tokens(text, lang), &rules), out)
+}
+
+/// Writes the cells of one row.
+pub fn write(quality: &GopherQuality, out: &mut Row<'_>) -> Result<()> {
     out.bool(quality.reason.is_none());
     out.text(quality.reason);
     out.uint(quality.n_words as u64);
@@ -164,7 +249,8 @@ mod tests {
     use super::*;
 
     fn of(text: &str, lang: &str) -> GopherQuality {
-        gopher_quality(text, Some(lang), Profile::Datatrove)
+        let rules = GopherQualityRules::hexapla(Some(lang));
+        gopher_quality(text, tokens(text, Some(lang)), &rules)
     }
 
     fn reason(text: &str) -> Option<&'static str> {
@@ -209,8 +295,28 @@ mod tests {
         ] {
             let quality = of(&text.repeat(20), lang);
             assert_ne!(quality.reason, Some("gopher_below_avg_threshold"), "{text}");
-            assert!(quality.mean_word_chars < MIN_MEAN_WORD_CHARS, "{text}");
+            assert!(quality.mean_word_chars < 3.0, "{text}");
         }
+    }
+
+    #[test]
+    fn datatrove_asks_english_of_every_language() {
+        let rules = GopherQualityRules::datatrove();
+        for (text, reason) in [
+            ("Собака спала под большим столом. ", "gopher_enough_stop_words"),
+            ("外面下着大雨，所以小狗一直在桌子底下睡觉。", "gopher_below_avg_threshold"),
+        ] {
+            let text = text.repeat(20);
+            let quality = gopher_quality(&text, crate::text::segment::words(&text), &rules);
+            assert_eq!(quality.reason, Some(reason));
+        }
+    }
+
+    #[test]
+    fn words_may_be_given() {
+        let words = "I do n't like the idea of it".split(' ').cycle().take(80);
+        let quality = gopher_quality("I don't", words, &GopherQualityRules::datatrove());
+        assert_eq!((quality.n_words, quality.n_stop_words), (80, Some(2)));
     }
 
     #[test]

@@ -2,9 +2,16 @@
 //!
 //! Verdicts are columns; nothing here removes a row.
 
+pub mod classes;
 pub mod python;
 pub mod repeats;
+pub mod stop_words;
+pub mod stretch;
+pub mod thresholds;
+pub mod tokens;
 pub mod verdict;
+
+pub mod dolma;
 
 pub mod c4_quality;
 pub mod fineweb_quality;

@@ -17,12 +17,13 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let Some((end, mark)) = rest.char_indices().find(|(_, c)| is_line_end(*c)) else {
+        let bytes = rest.as_bytes();
+        let end = (0..bytes.len()).find_map(|at| Some((at, line_end(&bytes[at..])?)));
+        let Some((at, length)) = end else {
             return Some(std::mem::take(&mut rest));
         };
-        let (line, tail) = rest.split_at(end);
-        let tail = &tail[mark.len_utf8()..];
-        rest = if mark == '\r' { tail.strip_prefix('\n').unwrap_or(tail) } else { tail };
+        let line = &rest[..at];
+        rest = &rest[at + length..];
         Some(line)
     })
 }
@@ -42,20 +43,31 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
 pub fn split_at_line_feeds(text: &str, least: usize) -> Vec<&str> {
     let bytes = text.as_bytes();
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
+    while let Some(next) = memchr::memchr(b'\n', &bytes[at..]) {
+        at += next;
         let run = bytes[at..].iter().take_while(|b| **b == b'\n').count();
         if run >= least {
             parts.push(&text[start..at]);
             start = at + run;
         }
-        at += run.max(1);
+        at += run;
     }
     parts.push(&text[start..]);
     parts
 }
 
-fn is_line_end(c: char) -> bool {
-    matches!(c, '\n'..='\r' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+/// The length of the line end that a text begins with.
+#[inline]
+fn line_end(text: &[u8]) -> Option<usize> {
+    match *text {
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\n'..=b'\r' | 0x1c..=0x1e, ..] => Some(1),
+        [b' '..=0xc1, ..] => None,
+        // U+0085, U+2028, U+2029.
+        [0xc2, 0x85, ..] => Some(2),
+        [0xe2, 0x80, 0xa8 | 0xa9, ..] => Some(3),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

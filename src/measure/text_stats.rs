@@ -4,11 +4,11 @@
 
 use arrow::datatypes::DataType;
 
+use super::classes::{Classes, DIGIT, LETTER, PUNCTUATION, SPACE, UPPER};
 use super::python::{lines, strip};
 use super::verdict::ratio;
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value, struct_of};
-use crate::identify::script;
 use crate::text::segment;
 
 /// `text_stats(text, lang)`.
@@ -89,18 +89,16 @@ pub struct TextStats {
 pub fn text_stats(text: &str, lang: Option<&str>) -> TextStats {
     let (mut n_chars, mut letters, mut upper) = (0, 0, 0);
     let (mut digits, mut punctuation, mut spaces) = (0, 0, 0);
+    let classes = Classes::new();
     for c in text.chars() {
+        let class = classes.of(c);
+        let is = |bit| usize::from(class & bit != 0);
         n_chars += 1;
-        if script::is_letter(c) {
-            letters += 1;
-            upper += usize::from(script::is_upper(c));
-        } else if segment::is_space(c) {
-            spaces += 1;
-        } else if script::is_digit(c) {
-            digits += 1;
-        } else if script::is_punctuation(c) {
-            punctuation += 1;
-        }
+        letters += is(LETTER);
+        upper += is(UPPER);
+        digits += is(DIGIT);
+        punctuation += is(PUNCTUATION);
+        spaces += is(SPACE);
     }
     let (mut n_words, mut word_chars, mut longest) = (0, 0, 0);
     for word in segment::words_in(text, lang) {

@@ -10,20 +10,36 @@ use crate::function::{Arg, Type, struct_of};
 /// Whose definition of a rule set is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// datatrove 0.10 (Hugging Face), with words by ICU instead of NLTK and spaCy.
+    /// datatrove's rules, and those that are made for English asked of no other language.
+    Hexapla,
+    /// datatrove 0.10 (Hugging Face) with its default arguments, whatever the language.
     Datatrove,
+    /// dolma 1.2 (AI2): its taggers and the thresholds of its published mixes.
+    Dolma,
+    /// tensorflow-datasets 4.9 (Google), where C4 was made.
+    Tfds,
 }
 
-/// The profiles by name, the default first.
-pub const PROFILES: &[(&str, Profile)] = &[("datatrove", Profile::Datatrove)];
-
 impl Profile {
-    /// The profile of a name, `datatrove` unless one is given; errors for an unknown name.
-    pub fn named(name: Option<&str>) -> Result<Self> {
-        let Some(name) = name else { return Ok(PROFILES[0].1) };
-        match PROFILES.iter().find(|(known, _)| *known == name) {
-            Some((_, profile)) => Ok(*profile),
-            None => Err(Error::unknown("profile", name, PROFILES.iter().map(|(known, _)| *known))),
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Hexapla => "hexapla",
+            Profile::Datatrove => "datatrove",
+            Profile::Dolma => "dolma",
+            Profile::Tfds => "tfds",
+        }
+    }
+
+    /// The profile of a name among those that a rule set has, the first unless one is given;
+    /// errors for another name.
+    pub fn named(name: Option<&str>, known: &[Profile]) -> Result<Self> {
+        match known.iter().find(|profile| name.is_none_or(|name| name == profile.name())) {
+            Some(profile) => Ok(*profile),
+            None => {
+                let names = known.iter().map(|profile| profile.name());
+                Err(Error::unknown("profile", name.unwrap_or_default(), names))
+            }
         }
     }
 }
@@ -31,8 +47,12 @@ impl Profile {
 /// The arguments of a rule set.
 pub const ARGS: &[Arg] = &[
     Arg::text("text"),
-    Arg::optional("lang", Type::Text, "word rules that hold for all languages; English stop words"),
-    Arg::optional("profile", Type::Text, "`datatrove`"),
+    Arg::optional(
+        "lang",
+        Type::Text,
+        "word rules that hold for all languages; the rules of English",
+    ),
+    Arg::optional("profile", Type::Text, "`hexapla`"),
 ];
 
 /// The result of a rule set: `keep`, `reason`, then its numbers.
@@ -75,11 +95,6 @@ pub fn is_punctuation(c: char) -> bool {
     }
 }
 
-/// Whether a token has a character other than punctuation.
-pub fn is_non_symbol(token: &str) -> bool {
-    token.chars().any(|c| !is_punctuation(c))
-}
-
 /// The full-width one is datatrove's.
 const PUNCTUATION: &str = "«´»–—’“”„…∶━►、。〈〉《》「」【】！％（），．１：；？～";
 
@@ -117,9 +132,12 @@ mod tests {
 
     #[test]
     fn profiles_have_names() {
-        assert_eq!(Profile::named(None).unwrap(), Profile::Datatrove);
-        let error = Profile::named(Some("datatroove")).unwrap_err();
+        let known = [Profile::Hexapla, Profile::Datatrove];
+        assert_eq!(Profile::named(None, &known).unwrap(), Profile::Hexapla);
+        assert_eq!(Profile::named(Some("datatrove"), &known).unwrap(), Profile::Datatrove);
+        let error = Profile::named(Some("datatroove"), &known).unwrap_err();
         assert_eq!(error.hint(), Some("did you mean `datatrove`?"));
+        assert!(Profile::named(Some("tfds"), &known).is_err());
     }
 
     #[test]
