@@ -10,6 +10,7 @@ pub mod init;
 pub mod lid;
 pub mod node;
 pub mod show;
+pub mod thresholds;
 
 mod beside;
 mod data;

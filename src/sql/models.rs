@@ -1,5 +1,5 @@
 //! Functions that are told files: `detect_lang` and `lang_known` with a model of fastText or one of
-//! `hexapla lid train`, `url_blocked` with its lists.
+//! `hexapla lid train`, rule sets with the thresholds of languages, `url_blocked` with its lists.
 //!
 //! A file is opened when a row first asks for it and kept as long as the session. A query's result
 //! depends on what is in its files: [`named`] finds them in its text.
@@ -18,11 +18,16 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::recipe;
 use crate::error::{Error, Result};
-use crate::function::{Kernel, Row, Signature, Value};
+use crate::function::{Function, Kernel, Row, Signature, Value};
 use crate::identify::detect_lang::{self, DETECT_LANG, Detected};
 use crate::identify::fasttext::{Model, Scratch};
 use crate::identify::lang_known::LANG_KNOWN;
 use crate::identify::{ngram, script};
+use crate::measure::fineweb_quality::{self, FINEWEB_QUALITY};
+use crate::measure::gopher_quality::{self, GOPHER_QUALITY};
+use crate::measure::gopher_repetition::{self, GOPHER_REPETITION};
+use crate::measure::thresholds::{LanguageThresholds, Thresholds};
+use crate::measure::tokens::tokens;
 use crate::measure::url_blocked::{self, Format, Lists, UrlList};
 use crate::source::location::Location;
 use crate::store::mmap;
@@ -31,6 +36,9 @@ use crate::store::mmap;
 const FASTTEXT: &str = "fasttext:";
 /// The same of a model that `hexapla lid train` made.
 const OURS: &str = "hexapla:";
+
+/// What a profile's name begins with when its thresholds are those of a file, before its path.
+const FINEWEB2: &str = "fineweb2:";
 
 /// The probability from which a label of fastText is called reliable, as datatrove's default.
 const RELIABLE: f64 = 0.65;
@@ -41,6 +49,27 @@ pub(super) fn kernels(dir: &Path) -> Vec<Arc<dyn Kernel>> {
     vec![
         Arc::new(WithModel { signature: &DETECT_LANG.signature, opened: opened.clone() }),
         Arc::new(WithModel { signature: &LANG_KNOWN.signature, opened: opened.clone() }),
+        WithThresholds::of(&GOPHER_QUALITY, &opened, |text, lang, found, out| {
+            let tokens = tokens(text, Some(lang));
+            gopher_quality::write(
+                &gopher_quality::gopher_quality(text, tokens, &found.gopher_quality()),
+                out,
+            )
+        }),
+        WithThresholds::of(&GOPHER_REPETITION, &opened, |text, lang, found, out| {
+            let tokens = tokens(text, Some(lang));
+            gopher_repetition::write(
+                &gopher_repetition::gopher_repetition(text, tokens, &found.gopher_repetition()),
+                out,
+            )
+        }),
+        WithThresholds::of(&FINEWEB_QUALITY, &opened, |text, lang, found, out| {
+            let tokens = tokens(text, Some(lang)).len();
+            fineweb_quality::write(
+                &fineweb_quality::fineweb_quality(text, tokens, &found.fineweb()),
+                out,
+            )
+        }),
         url_blocked::kernel(opened),
     ]
 }
@@ -52,7 +81,8 @@ pub fn named(sql: &str, dir: &Path) -> Result<BTreeMap<String, String>> {
     // Nothing breaks: the walk only collects.
     let _ = visit_expressions(&recipe::statement(sql)?, |expr: &Expr| -> ControlFlow<()> {
         if let Some(text) = literal(expr)
-            && let Some(path) = [FASTTEXT, OURS].iter().find_map(|of| text.strip_prefix(of))
+            && let Some(path) =
+                [FASTTEXT, OURS, FINEWEB2].iter().find_map(|of| text.strip_prefix(of))
         {
             paths.push(path.to_string());
         }
@@ -93,6 +123,7 @@ struct Opened {
     fasttext: Cache<Model>,
     ours: Cache<ngram::model::Model>,
     lists: Cache<UrlList>,
+    thresholds: Cache<Thresholds>,
 }
 
 struct Cache<T>(Mutex<HashMap<String, Arc<T>>>);
@@ -128,6 +159,17 @@ impl Opened {
         self.ours.get(path, || {
             let file = self.dir.join(path);
             ngram::model::Model::parse(&self.bytes(&file)?).map_err(|e| e.within(file.display()))
+        })
+    }
+
+    fn thresholds(&self, path: &str) -> Result<Arc<Thresholds>> {
+        self.thresholds.get(path, || {
+            let file = self.dir.join(path);
+            let text = fs::read_to_string(&file).map_err(|e| {
+                Error::io(&file, e)
+                    .hint_with("`hexapla thresholds TABLE -o FILE` measures thresholds")
+            })?;
+            Thresholds::parse(&text).map_err(|e| e.within(file.display()))
         })
     }
 
@@ -219,4 +261,46 @@ fn detect(text: &str, model: &Model) -> Result<Detected> {
         score: if tag.is_some() { score } else { 0.0 },
         reliable: tag.is_some() && score >= RELIABLE,
     })
+}
+
+/// Writes the cells of a text in a language by its thresholds.
+type ByThresholds = fn(&str, &str, &LanguageThresholds, &mut Row<'_>) -> Result<()>;
+
+/// A rule set that takes a file of thresholds, or else the name of a profile.
+struct WithThresholds {
+    function: &'static Function,
+    opened: Arc<Opened>,
+    write: ByThresholds,
+}
+
+impl WithThresholds {
+    fn of(
+        function: &'static Function,
+        opened: &Arc<Opened>,
+        write: ByThresholds,
+    ) -> Arc<dyn Kernel> {
+        Arc::new(Self { function, opened: opened.clone(), write })
+    }
+}
+
+impl Kernel for WithThresholds {
+    fn signature(&self) -> &Signature {
+        &self.function.signature
+    }
+
+    fn call(&self, args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
+        let Some(path) = args[2].text().and_then(|profile| profile.strip_prefix(FINEWEB2)) else {
+            return (self.function.body)(args, out);
+        };
+        let thresholds = self.opened.thresholds(path)?;
+        let lang = args[1].text().unwrap_or_default();
+        match thresholds.of(lang) {
+            Some(found) => (self.write)(args[0].text().unwrap_or_default(), lang, found, out),
+            // A language without thresholds is judged by no one else's.
+            None => {
+                out.null();
+                Ok(())
+            }
+        }
+    }
 }

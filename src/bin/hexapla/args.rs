@@ -95,6 +95,8 @@ pub enum Command {
     Show(crate::show::Args),
     /// Train and evaluate models that tell languages
     Lid(crate::lid::Args),
+    /// Measure thresholds and stop words of each language from a table
+    Thresholds(crate::thresholds::Args),
     /// List the SQL functions, or explain one
     Functions(crate::functions::Args),
     /// List, show or eject the queries in force
@@ -128,6 +130,7 @@ impl Command {
             Command::Explain(args) => crate::explain::run(args, ui),
             Command::Show(args) => crate::show::run(args, ui),
             Command::Lid(args) => crate::lid::run(args, ui),
+            Command::Thresholds(args) => crate::thresholds::run(args, ui),
             Command::Functions(args) => crate::functions::run(args, ui),
             Command::Queries(args) => crate::queries::run(args, ui),
             Command::Mix(args) => crate::mix::run(args, ui),

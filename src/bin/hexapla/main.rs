@@ -21,6 +21,7 @@ mod run;
 mod show;
 mod sql;
 mod table;
+mod thresholds;
 mod train;
 mod ui;
 mod verify;

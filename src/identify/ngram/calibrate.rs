@@ -142,10 +142,11 @@ fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
         if a[i][i].abs() < 1e-12 {
             return None;
         }
+        let above = a[i];
         for row in i + 1..6 {
-            let factor = a[row][i] / a[i][i];
-            for column in i..6 {
-                a[row][column] -= factor * a[i][column];
+            let factor = a[row][i] / above[i];
+            for (number, other) in a[row].iter_mut().zip(above).skip(i) {
+                *number -= factor * other;
             }
             b[row] -= factor * b[i];
         }

@@ -116,7 +116,7 @@ impl Trainer {
             let least = options.min_chars;
             return Err(Error::usage(format!("no language has {least} characters of text")));
         }
-        for languages in groups.values().filter(|l| l.len() > model::MAX_LABELS) {
+        if let Some(languages) = groups.values().find(|l| l.len() > model::MAX_LABELS) {
             let n = languages.len();
             let script = languages[0].tag.script;
             let most = model::MAX_LABELS;
@@ -224,11 +224,14 @@ struct Held {
     known: bool,
 }
 
+/// What is usual in each group.
+type Usual = Vec<(Letters, [f32; 2])>;
+
 /// The calibration of the rows, and what is usual in each group, by models of their halves.
 fn calibrate(
     groups: &[(Letters, Vec<Language>)],
     options: &Options,
-) -> Result<(Calibration, Vec<(Letters, [f32; 2])>)> {
+) -> Result<(Calibration, Usual)> {
     let mut scored: Vec<Scored> = Vec::new();
     let mut held: Vec<Held> = Vec::new();
     for half in [0, 1] {
