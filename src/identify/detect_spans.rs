@@ -76,7 +76,9 @@ pub fn detect_spans_with(model: Option<&Model>, text: &str) -> Vec<Span> {
         let score = segment.probability(tag) * segment.bytes.len() as f64;
         match spans.last_mut() {
             // What has no letters is in the language around it.
-            Some(last) if last.tag == tag && (tag.is_some() || agree(last.script, segment.script)) => {
+            Some(last)
+                if last.tag == tag && (tag.is_some() || agree(last.script, segment.script)) =>
+            {
                 last.bytes.end = at;
                 last.chars.end = chars;
                 last.script = last.script.or(segment.script);
@@ -186,7 +188,9 @@ fn segment_length(text: &str) -> usize {
         }
         match c {
             '。' | '！' | '？' => return i + c.len_utf8(),
-            '.' | '!' | '?' | '…' | '؟' | '۔' | '।' | '॥' | '።' | '။' | '។' | ';' => full_stop = true,
+            '.' | '!' | '?' | '…' | '؟' | '۔' | '।' | '॥' | '።' | '။' | '។' | ';' => {
+                full_stop = true
+            }
             // Closing marks may stand between a full stop and the blank.
             '"' | '\'' | ')' | '»' | '”' | '’' => {}
             _ => full_stop = false,
@@ -239,7 +243,18 @@ mod tests {
         let long = "слово ".repeat(200_000);
         let unbroken = "字".repeat(400_000);
         for text in [
-            "", " \n\t", "a", "12:30", "\u{200f}\u{200d}\u{202e}", "\u{378}\u{10ffff}", ".\n.\n.", "ok. \u{301}", "x\u{2028}y", "…", &long, &unbroken,
+            "",
+            " \n\t",
+            "a",
+            "12:30",
+            "\u{200f}\u{200d}\u{202e}",
+            "\u{378}\u{10ffff}",
+            ".\n.\n.",
+            "ok. \u{301}",
+            "x\u{2028}y",
+            "…",
+            &long,
+            &unbroken,
         ] {
             covers(text, &detect_spans(text));
         }

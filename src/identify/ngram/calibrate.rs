@@ -144,9 +144,8 @@ fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
         }
         for row in i + 1..6 {
             let factor = a[row][i] / a[i][i];
-            for column in i..6 {
-                a[row][column] -= factor * a[i][column];
-            }
+            let pivot = a[i];
+            a[row].iter_mut().zip(pivot).for_each(|(value, of_pivot)| *value -= factor * of_pivot);
             b[row] -= factor * b[i];
         }
     }
@@ -167,7 +166,10 @@ mod tests {
         for (i, row) in a.iter_mut().enumerate() {
             row[(i + 1) % 6] = 2.0;
         }
-        assert_eq!(solve(a, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]), Some([6.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(
+            solve(a, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]),
+            Some([6.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+        );
         assert_eq!(solve([[1.0; 6]; 6], [1.0; 6]), None);
     }
 

@@ -85,7 +85,8 @@ impl Evaluation {
     /// of scores, each with the weight of its texts (Naeini et al., 2015); of texts with a label.
     pub fn calibration_error(&self) -> f64 {
         let texts: u64 = self.bins.iter().map(|bin| bin.0).sum();
-        let off: f64 = self.bins.iter().map(|(_, right, scores)| (*right as f64 - scores).abs()).sum();
+        let off: f64 =
+            self.bins.iter().map(|(_, right, scores)| (*right as f64 - scores).abs()).sum();
         off / texts.max(1) as f64
     }
 
@@ -111,13 +112,9 @@ mod tests {
     fn figures_of_a_small_table() {
         let (deu, nld) = (find("de").unwrap(), find("nl").unwrap());
         let mut evaluation = Evaluation::default();
-        for (truth, label) in [
-            (deu, Some(deu)),
-            (deu, Some(deu)),
-            (deu, Some(nld)),
-            (nld, Some(nld)),
-            (nld, None),
-        ] {
+        for (truth, label) in
+            [(deu, Some(deu)), (deu, Some(deu)), (deu, Some(nld)), (nld, Some(nld)), (nld, None)]
+        {
             evaluation.add(truth, label, 0.75);
         }
         let counts: BTreeMap<_, _> = evaluation.languages().collect();
@@ -133,6 +130,9 @@ mod tests {
     #[test]
     fn nothing_to_evaluate_is_zero() {
         let empty = Evaluation::default();
-        assert_eq!((empty.macro_f1(), empty.accuracy(), empty.calibration_error()), (0.0, 0.0, 0.0));
+        assert_eq!(
+            (empty.macro_f1(), empty.accuracy(), empty.calibration_error()),
+            (0.0, 0.0, 0.0)
+        );
     }
 }
