@@ -142,12 +142,10 @@ fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
         if a[i][i].abs() < 1e-12 {
             return None;
         }
-        let above = a[i];
         for row in i + 1..6 {
-            let factor = a[row][i] / above[i];
-            for (number, other) in a[row].iter_mut().zip(above).skip(i) {
-                *number -= factor * other;
-            }
+            let factor = a[row][i] / a[i][i];
+            let pivot = a[i];
+            a[row].iter_mut().zip(pivot).for_each(|(value, of_pivot)| *value -= factor * of_pivot);
             b[row] -= factor * b[i];
         }
     }

@@ -72,9 +72,19 @@ fn class_of_script(script: Script) -> Option<Class> {
         Script::Common | Script::Inherited | Script::Unknown => return None,
         script => script,
     };
-    let number = Script::ALL_VALUES.iter().position(|s| *s == script)?;
+    let number = SCRIPT_NUMBERS.binary_search(&script).ok()?;
     Class::try_from(number).ok()?.checked_add(LETTER)
 }
+
+/// The scripts that have characters, for numbers that fit a byte.
+static SCRIPT_NUMBERS: LazyLock<Vec<Script>> = LazyLock::new(|| {
+    let mut scripts: Vec<Script> = (0..=u32::from(char::MAX)).map(|c| SCRIPTS.get32(c)).collect();
+    // Neighbours are mostly of one script, so that there is little to sort.
+    scripts.dedup();
+    scripts.sort_unstable();
+    scripts.dedup();
+    scripts
+});
 
 /// For each character of the first plane its lower case in the upper 24 bits, its class below.
 static CHARACTERS: LazyLock<Box<[u32]>> = LazyLock::new(|| {
@@ -203,4 +213,54 @@ fn mix(hash: u64, c: u32) -> u64 {
 fn feature(kind: usize, hash: u64) -> Feature {
     let hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 35;
     Feature((kind as u32) << 29 | hash as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn features_of(text: &str, script: &str) -> Vec<Feature> {
+        let mut features = Vec::new();
+        for_each(text, Letters::of(script).unwrap(), |found| features.extend_from_slice(found));
+        features
+    }
+
+    #[test]
+    fn a_word_has_its_ngrams_and_itself() {
+        // a: a, _a; b: b, ab, _ab; end: b_, ab_, _ab_.
+        assert_eq!(features_of("ab", "Latn").len(), 8);
+        let kinds: Vec<usize> = features_of("abcdef", "Latn").iter().map(|f| f.kind()).collect();
+        assert_eq!(kinds.iter().filter(|kind| **kind == MAX_ORDER).count(), 1);
+        assert_eq!(kinds.iter().filter(|kind| **kind == 0).count(), 6);
+        assert_eq!(features_of("ab ab", "Latn").len(), 16);
+    }
+
+    #[test]
+    fn case_marks_of_the_reader_and_other_scripts_do_not_matter() {
+        let plain = features_of("привет", "Cyrl");
+        for text in ["ПРИВЕТ", "«Привет»", "hello привет 12", "при\u{ad}вет", "при\u{200d}вет"]
+        {
+            assert_eq!(features_of(text, "Cyrl"), plain, "{text}");
+        }
+        assert_eq!(features_of("o’zbek", "Latn"), features_of("Oʻzbek", "Latn"));
+        assert_ne!(features_of("o’zbek", "Latn"), features_of("o zbek", "Latn"));
+        assert_eq!(features_of("’tis’ ", "Latn"), features_of("tis", "Latn"));
+    }
+
+    #[test]
+    fn marks_belong_to_words_and_east_asian_scripts_to_each_other() {
+        assert_ne!(features_of("नमस्ते", "Deva"), features_of("नमसत", "Deva"));
+        assert_eq!(features_of("\u{93e}", "Deva"), []);
+        assert_eq!(Letters::of("Jpan"), Letters::of("Hant"));
+        assert_eq!(Letters::of("Kore"), Letters::of("Hang"));
+        assert_eq!(Letters::of("Zyyy"), None);
+        assert_eq!(Letters::of("Latm"), None);
+    }
+
+    #[test]
+    fn hostile_text_has_few_features() {
+        for text in ["", "'", "\u{ffff}", "\u{378}", "\u{10ffff}", "\u{301}\u{301}", "'''a"] {
+            assert!(features_of(text, "Latn").len() <= 4, "{text:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! | magic | 8 bytes `hexalid\0` |
 //! | version | `u32`, 1 |
 //! | step | `f32`: what one unit of a weight adds to a score |
-//! | calibration | `f32` × 8, see `calibrate` |
+//! | calibration | `f32` × 8: temperature, growth, known; see `calibrate` |
 //! | groups | `u32` number, then each group |
 //!
 //! A group is the languages that share the letters of a script and compete for its texts:
@@ -15,7 +15,8 @@
 //! | field | type |
 //! | --- | --- |
 //! | labels | `u32` number n ≤ 1024, then n strings, tags such as `deu_Latn`, in ascending order |
-//! | misses | `f32` × n × 6: what a feature of each kind adds to the score of each label by itself |
+//! | usual | `f32` × 2: the mean score of a feature and depth of texts, see `calibrate` |
+//! | misses | 7 × n × `f32`: for each kind what a known feature adds to each label's score by itself, then what is added once |
 //! | features | `u32` number m, then m × `u32` in ascending order |
 //! | lengths | `u16` × m: listed labels of each feature; 0 for a row of all labels |
 //! | weights | for a row n × `u8`; else `u16` × length: label × 64 + weight / 4 |
@@ -45,11 +46,13 @@ pub struct Model {
 pub(super) struct Group {
     pub(super) letters: Letters,
     pub(super) labels: Vec<Tag>,
+    /// Whether its labels are of several scripts.
+    is_mixed: bool,
     /// The mean score and depth of texts in these languages.
     pub(super) usual: [f32; 2],
     /// What each known feature of a kind adds to the score of a label by itself, and what is added
     /// once.
-    pub(super) misses: Vec<[f32; KINDS + 1]>,
+    pub(super) misses: [Vec<f32>; KINDS + 1],
     /// Open addressing; for each slot 0 if it is free, else some bits of its feature, so that most
     /// features that are not there are told without a look at `slots`.
     marks: Vec<u8>,
@@ -91,6 +94,13 @@ pub(super) fn entry(bytes: [u8; 2]) -> (usize, u8) {
 }
 
 impl Group {
+    /// Whether a label can be that of a text whose letters are mostly of the script `found`.
+    pub(super) fn agrees(&self, label: usize, found: &str) -> bool {
+        // Only Han has labels of several scripts in one group.
+        let asked = if self.is_mixed { label } else { 0 };
+        self.labels.get(asked).is_some_and(|label| tag::script_agrees(label.script, found))
+    }
+
     /// The weights of a feature, if the model has it.
     pub(super) fn weights(&self, feature: Feature) -> Option<Weights<'_>> {
         let mask = self.marks.len() - 1;
@@ -208,9 +218,9 @@ impl<'a> Input<'a> {
             return None;
         }
         let usual = [self.f32()?, self.f32()?];
-        let mut misses = vec![[0.0; KINDS + 1]; n];
-        for value in misses.iter_mut().flatten() {
-            *value = self.f32()?;
+        let mut misses: [Vec<f32>; KINDS + 1] = Default::default();
+        for misses in &mut misses {
+            *misses = (0..n).map(|_| self.f32()).collect::<Option<_>>()?;
         }
         let m = self.number(6)?;
         let features = self.take(4 * m)?;
@@ -236,6 +246,52 @@ impl<'a> Input<'a> {
             weights.extend_from_slice(length);
             weights.extend_from_slice(bytes);
         }
-        Some(Group { letters, labels, usual, misses, marks, slots, weights })
+        let is_mixed = labels.windows(2).any(|two| two[0].script != two[1].script);
+        Some(Group { letters, labels, is_mixed, usual, misses, marks, slots, weights })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::built_in;
+    use super::*;
+
+    #[test]
+    fn the_built_in_model_is_whole_and_wide() {
+        let model = built_in().unwrap();
+        let labels: Vec<String> = model.labels().map(|tag| tag.to_string()).collect();
+        assert!(labels.len() > 200, "{}", labels.len());
+        for tag in ["deu_Latn", "cmn_Hant", "arb_Arab", "quy_Latn", "sat_Olck"] {
+            assert!(labels.iter().any(|label| label == tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        let error = |bytes: &[u8]| Model::parse(bytes).unwrap_err().to_string();
+        assert_eq!(error(b""), "not a language model of hexapla");
+        assert_eq!(error(b"hexalid\0"), "damaged language model");
+        let mut newer = MAGIC.to_vec();
+        newer.extend_from_slice(&2_u32.to_le_bytes());
+        assert_eq!(error(&newer), "language model of version 2; known is 1");
+    }
+
+    #[test]
+    fn damage_is_noticed_or_harmless() {
+        let bytes = super::super::train::tests::small_model();
+        for cut in 0..bytes.len() {
+            assert!(Model::parse(&bytes[..cut]).is_err(), "{cut}");
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(Model::parse(&longer).is_err());
+        for at in 0..bytes.len() {
+            let mut spoilt = bytes.clone();
+            spoilt[at] ^= 0xff;
+            // Whatever is still read must be safe to use.
+            if let Ok(model) = Model::parse(&spoilt) {
+                model.label("kissa nukkuu pöydän alla", "Latn");
+            }
+        }
     }
 }

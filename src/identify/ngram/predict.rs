@@ -6,7 +6,7 @@
 use super::calibrate::Fit;
 use super::features::{self, Feature, KINDS, Letters, MAX_ORDER};
 use super::model::{Group, MAX_LABELS, Model, Weights, entry};
-use crate::identify::tag::{self, Tag};
+use crate::identify::tag::Tag;
 
 /// How many of the n-grams that end at a character count.
 const LONGEST: usize = 2;
@@ -35,48 +35,49 @@ impl Model {
     ///
     /// Of a text of more than 8 KiB, sixteen pieces of 512 bytes are looked at.
     pub fn label(&self, text: &str, found: &str) -> Option<Label> {
-        let (odds, known) = self.odds(text, found)?;
-        let (tag, _) = odds.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
-        let all: f32 = odds.iter().map(|(_, odds)| odds).sum();
+        let odds = self.odds(text, found)?;
+        let tag = *odds.labels.get(odds.best)?;
         // Chinese in either spelling is one language.
-        let own: f32 = odds.iter().filter(|(t, _)| t.code == tag.code).map(|(_, odds)| odds).sum();
-        let score = f64::from(known * (own / all));
-        Some(Label { tag, score, known: f64::from(known) })
+        let same = odds.labels.iter().zip(&odds.odds).filter(|(label, _)| label.code == tag.code);
+        let own: f32 = same.map(|(_, odds)| odds).sum();
+        let score = f64::from(odds.known * (own / odds.all));
+        Some(Label { tag, score, known: f64::from(odds.known) })
     }
 
     /// The likeliest labels of a text with their probabilities, at most `most`; see
     /// [`Model::label`].
     pub fn labels_of(&self, text: &str, found: &str, most: usize) -> Vec<(Tag, f64)> {
-        let Some((mut odds, known)) = self.odds(text, found) else { return Vec::new() };
-        let all: f32 = odds.iter().map(|(_, odds)| odds).sum();
-        odds.sort_by(|a, b| b.1.total_cmp(&a.1));
-        odds.truncate(most);
-        odds.into_iter().map(|(tag, odds)| (tag, f64::from(known * (odds / all)))).collect()
+        let Some(odds) = self.odds(text, found) else { return Vec::new() };
+        let part = f64::from(odds.known) / f64::from(odds.all);
+        let labels = odds.labels.iter().zip(&odds.odds).filter(|(_, odds)| **odds > 0.0);
+        let mut labels: Vec<(Tag, f64)> =
+            labels.map(|(label, odds)| (*label, f64::from(*odds) * part)).collect();
+        labels.sort_by(|a, b| b.1.total_cmp(&a.1));
+        labels.truncate(most);
+        labels
     }
 
-    /// The odds of the labels that compete against the best, and the probability that one of them
-    /// is right.
-    fn odds(&self, text: &str, found: &str) -> Option<(Vec<(Tag, f32)>, f32)> {
+    fn odds(&self, text: &str, found: &str) -> Option<Odds<'_>> {
         let group = self.group(Letters::of(found)?)?;
         let scores = self.scores(group, text);
         if scores.features == 0 {
             return None;
         }
-        let labels = group.labels.iter().zip(&scores.scores).enumerate();
-        let mut odds: Vec<(Tag, f32)> = Vec::with_capacity(group.labels.len());
-        let mut best = (0, f32::MIN);
-        for (i, (tag, score)) in labels.filter(|(_, (l, _))| tag::script_agrees(l.script, found)) {
-            odds.push((*tag, *score));
-            best = if *score > best.1 { (i, *score) } else { best };
-        }
-        if odds.is_empty() {
-            return None;
-        }
+        let competes = |i: usize| group.agrees(i, found);
+        let all = 0..group.labels.len();
+        let best = all
+            .filter(|i| competes(*i))
+            .reduce(|a, b| if scores.scores[b] > scores.scores[a] { b } else { a })?;
         let temperature = self.calibration.temperature(scores.features as f32);
-        for (_, odds) in &mut odds {
-            *odds = ((*odds - best.1) / temperature).exp();
-        }
-        Some((odds, self.calibration.known(scores.fit(best.0, group.usual))))
+        let of = |(i, score): (usize, &f32)| match (score - scores.scores[best]) / temperature {
+            // Nothing that a probability would show.
+            far if far < -20.0 => 0.0,
+            _ if !competes(i) => 0.0,
+            near => near.exp(),
+        };
+        let odds: Vec<f32> = scores.scores.iter().enumerate().map(of).collect();
+        let known = self.calibration.known(scores.fit(best, group.usual));
+        Some(Odds { labels: &group.labels, all: odds.iter().sum(), odds, best, known })
     }
 
     /// The scores of all labels of a group for a text.
@@ -93,16 +94,31 @@ impl Model {
             features::for_each(piece, group.letters, |found| sums.add(group, found));
         }
         sums.flush(group.labels.len());
-        let score = |(sum, misses): (&u32, &[f32; KINDS + 1])| {
-            let of_kinds = misses.iter().zip(sums.kinds).map(|(miss, n)| miss * n as f32);
-            *sum as f32 * self.step + of_kinds.sum::<f32>() + misses[KINDS]
-        };
+        let sums_of_labels = sums.wide.iter().take(group.labels.len());
+        let mut scores: Vec<f32> = sums_of_labels.map(|sum| *sum as f32 * self.step).collect();
+        let times = sums.kinds.iter().map(|n| *n as f32).chain([1.0]);
+        for (misses, times) in group.misses.iter().zip(times) {
+            for (score, miss) in scores.iter_mut().zip(misses) {
+                *score += miss * times;
+            }
+        }
         Scores {
-            scores: sums.wide.iter().zip(&group.misses).map(score).collect(),
+            scores,
             features: sums.kinds.iter().sum(),
             depth: sums.depths as f32 / sums.places.max(1) as f32,
         }
     }
+}
+
+/// The odds of the labels of a group against the best of those that compete.
+struct Odds<'a> {
+    labels: &'a [Tag],
+    odds: Vec<f32>,
+    best: usize,
+    /// The sum of the odds.
+    all: f32,
+    /// The probability that one of the labels is right.
+    known: f32,
 }
 
 /// The scores of one text before calibration.
@@ -196,4 +212,71 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
         let start = if n == 1 { 0 } else { floor((text.len() - length) / (n - 1) * i) };
         text.get(start..floor(start + length)).unwrap_or_default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identify::ngram::{built_in, detect, knows};
+    use crate::identify::script;
+
+    fn of(text: &str) -> Option<String> {
+        detect(text, script::script(text)?).tag.map(|tag| tag.to_string())
+    }
+
+    #[test]
+    fn languages_of_many_scripts() {
+        for (text, tag) in [
+            ("Der Hund schläft unter dem Tisch, weil es draußen regnet.", "deu_Latn"),
+            ("Hundurinn sefur undir borðinu af því að það rignir úti.", "isl_Latn"),
+            ("Mbwa analala chini ya meza kwa sababu mvua inanyesha nje.", "swh_Latn"),
+            ("Ajá náà ń sùn lábẹ́ tábìlì nítorí pé òjò ń rọ̀ níta.", "yor_Latn"),
+            ("Собака спит под столом, потому что на улице идёт дождь.", "rus_Cyrl"),
+            ("Собака спить під столом, бо надворі йде дощ.", "ukr_Cyrl"),
+            ("कुत्ता मेज़ के नीचे सो रहा है क्योंकि बाहर बारिश हो रही है।", "hin_Deva"),
+            ("สุนัขนอนอยู่ใต้โต๊ะเพราะข้างนอกฝนตก", "tha_Thai"),
+            ("外面下雨，所以狗在桌子底下睡觉。", "cmn_Hans"),
+            ("外は雨なので、犬はテーブルの下で寝ています。", "jpn_Jpan"),
+            ("밖에 비가 와서 개가 탁자 밑에서 자고 있어요.", "kor_Hang"),
+        ] {
+            assert_eq!(of(text).as_deref(), Some(tag), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_language_has_no_label() {
+        for text in ["asdfgh qwerty zxcvb", "xkcd qqq zzz vvv", "𐎠𐎡𐎢"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+        assert!(knows("isl_Latn") && !knows("tlh_Latn") && !knows("isl"));
+    }
+
+    #[test]
+    fn long_texts_are_looked_at_everywhere() {
+        let text = "Hundurinn sefur undir borðinu. ".repeat(100_000);
+        assert_eq!(of(&text).as_deref(), Some("isl_Latn"));
+        let unbroken = "ы".repeat(1 << 20);
+        assert_eq!(pieces(&unbroken).map(str::len).sum::<usize>(), WHOLE);
+        assert_eq!(pieces("").collect::<Vec<_>>(), [""]);
+        built_in().unwrap().label(&unbroken, "Cyrl");
+    }
+
+    #[test]
+    fn hostile_text_does_no_harm() {
+        for text in ["", "\u{301}", "\u{200f}\u{200d}a", "\u{378}ж\u{10ffff}", "'’'"] {
+            for script in ["Latn", "Cyrl", "Hani", "Zyyy", ""] {
+                if let Some(label) = built_in().unwrap().label(text, script) {
+                    assert!((0.0..=1.0).contains(&label.score), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_add_up_to_at_most_one() {
+        let labels = built_in().unwrap().labels_of("Det er en hund", "Latn", 400);
+        let all: f64 = labels.iter().map(|(_, p)| p).sum();
+        assert!((0.0..=1.000_001).contains(&all), "{all}");
+        assert!(labels.windows(2).all(|w| w[0].1 >= w[1].1));
+    }
 }

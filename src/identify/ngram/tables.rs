@@ -94,6 +94,10 @@ impl Tables {
         }
         counts.sort_unstable_by_key(|(feature, label, _)| (*feature, *label));
         let most = languages.iter().map(|l| l.1).max().unwrap_or(1) as f32;
+        for (priors, (_, chars)) in priors.iter_mut().zip(&languages) {
+            let scarcity = (most / *chars as f32).powf(options.scarcity);
+            priors.iter_mut().for_each(|prior| *prior *= scarcity);
+        }
         let misses = (0..n)
             .map(|label| {
                 let mut misses = [0.0; KINDS + 1];
@@ -189,8 +193,10 @@ impl Tables {
         for value in usual {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
-        for value in self.misses.iter().flatten() {
-            bytes.extend_from_slice(&value.to_le_bytes());
+        for kind in 0..=KINDS {
+            for misses in &self.misses {
+                bytes.extend_from_slice(&misses[kind].to_le_bytes());
+            }
         }
         bytes.extend_from_slice(&(lists.len() as u32).to_le_bytes());
         for (feature, _) in &lists {

@@ -29,6 +29,8 @@ pub struct Options {
     pub max_bytes: usize,
     /// What is left to unseen features of each kind, in times the seen ones.
     pub prior: [f32; KINDS],
+    /// How much more that is where there is less text: the power of the ratio to the most.
+    pub scarcity: f32,
     /// The weight of each kind.
     pub kind: [f32; KINDS],
     /// What a language has in advance of one with less text: times the logarithm of the ratio.
@@ -47,6 +49,7 @@ impl Default for Options {
             min_chars: 4000,
             max_bytes: 7_900_000,
             prior: [1.0; KINDS],
+            scarcity: 0.2,
             kind: [0.7, 0.8, 0.9, 1.0, 1.2, 3.0],
             bias: 3.0,
             power: 0.75,
@@ -117,10 +120,8 @@ impl Trainer {
             return Err(Error::usage(format!("no language has {least} characters of text")));
         }
         if let Some(languages) = groups.values().find(|l| l.len() > model::MAX_LABELS) {
-            let n = languages.len();
-            let script = languages[0].tag.script;
-            let most = model::MAX_LABELS;
-            return Err(Error::usage(format!("{n} languages in `{script}`; the most is {most}")));
+            let (n, most) = (languages.len(), model::MAX_LABELS);
+            return Err(Error::usage(format!("{n} languages in one script; the most is {most}")));
         }
         let groups: Vec<(Letters, Vec<Language>)> = groups.into_iter().collect();
         let (calibration, usual) = calibrate(&groups, &options)?;
@@ -178,7 +179,7 @@ fn build(
     half: Option<u8>,
     options: &Options,
     calibration: &Calibration,
-    usual: &[(Letters, [f32; 2])],
+    usual: &Usual,
 ) -> Vec<u8> {
     let tables: Vec<(Letters, Tables)> = groups
         .iter()
@@ -205,8 +206,7 @@ fn build(
         }
     }
     for (letters, tables) in &tables {
-        let usual =
-            usual.iter().find(|(of, _)| of == letters).map_or([0.0; 2], |(_, usual)| *usual);
+        let usual = usual.get(letters).copied().unwrap_or_default();
         tables.write(usual, least, step, &mut bytes);
     }
     bytes
@@ -217,15 +217,15 @@ const SAMPLES: usize = 150;
 /// One text in this many is taken to be in no language of the model.
 const UNKNOWN: f32 = 10.0;
 
+/// The mean score and depth of the texts of each group.
+type Usual = BTreeMap<Letters, [f32; 2]>;
+
 /// What is known of one held-out text.
 struct Held {
     letters: Letters,
     fit: Fit,
     known: bool,
 }
-
-/// What is usual in each group.
-type Usual = Vec<(Letters, [f32; 2])>;
 
 /// The calibration of the rows, and what is usual in each group, by models of their halves.
 fn calibrate(
@@ -235,7 +235,7 @@ fn calibrate(
     let mut scored: Vec<Scored> = Vec::new();
     let mut held: Vec<Held> = Vec::new();
     for half in [0, 1] {
-        let bytes = build(groups, Some(half), options, &Calibration::default(), &[]);
+        let bytes = build(groups, Some(half), options, &Calibration::default(), &Usual::new());
         let model = Model::parse(&bytes)?;
         for (letters, languages) in groups {
             for language in languages {
@@ -256,7 +256,7 @@ fn calibrate(
     let fits: Vec<(Fit, bool, f32)> = held
         .iter()
         .map(|h| {
-            let of_group = usual.iter().find(|(l, _)| *l == h.letters).map_or([0.0; 2], |u| u.1);
+            let of_group: [f32; 2] = usual.get(&h.letters).copied().unwrap_or_default();
             let fit =
                 Fit { score: h.fit.score - of_group[0], depth: h.fit.depth - of_group[1], ..h.fit };
             (fit, h.known, weights[usize::from(h.known)])
@@ -302,7 +302,7 @@ fn hold_out(
 }
 
 /// The mean score and depth of known texts in each group, and of all in those without.
-fn usual(held: &[Held]) -> Vec<(Letters, [f32; 2])> {
+fn usual(held: &[Held]) -> Usual {
     let mut sums: BTreeMap<Letters, [f32; 3]> = BTreeMap::new();
     for held in held {
         let sums = sums.entry(held.letters).or_default();
@@ -333,4 +333,80 @@ fn piece(line: &str, draw: u64) -> &str {
     let end = at(length, rest);
     let end = rest[end..].find(' ').filter(|space| *space < 40).map_or(end, |space| end + space);
     &rest[..end]
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::identify::tag::find;
+
+    const ROWS: &[(&str, &str)] = &[
+        ("de", "der hund schläft unter dem tisch, weil es draußen regnet"),
+        ("de", "wir gehen heute nicht mehr in die stadt"),
+        ("fi", "koira nukkuu pöydän alla, koska ulkona sataa"),
+        ("fi", "emme mene enää tänään kaupunkiin"),
+        ("ru", "собака спит под столом, потому что на улице дождь"),
+        ("uk", "собака спить під столом, бо надворі йде дощ"),
+    ];
+
+    fn options() -> Options {
+        Options { min_chars: 20, max_bytes: 6000, ..Options::default() }
+    }
+
+    fn model_of<'a>(rows: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
+        let mut trainer = Trainer::new(options());
+        for (lang, text) in rows {
+            trainer.add(text, find(lang).unwrap(), None);
+        }
+        trainer.finish().unwrap()
+    }
+
+    /// The bytes of a model of four languages.
+    pub(in super::super) fn small_model() -> Vec<u8> {
+        model_of(ROWS.iter())
+    }
+
+    #[test]
+    fn the_order_of_rows_does_not_matter_nor_repetition() {
+        let bytes = small_model();
+        assert!(bytes.len() <= 6000, "{}", bytes.len());
+        assert_eq!(model_of(ROWS.iter().rev()), bytes);
+        assert_eq!(model_of(ROWS.iter().chain(ROWS)), bytes);
+    }
+
+    #[test]
+    fn languages_are_told_apart() {
+        let model = Model::parse(&small_model()).unwrap();
+        for (text, script, label) in [
+            ("unter dem tisch", "Latn", "deu_Latn"),
+            ("pöydän alla", "Latn", "fin_Latn"),
+            ("під столом", "Cyrl", "ukr_Cyrl"),
+        ] {
+            let found = model.label(text, script).map(|l| l.tag.to_string());
+            assert_eq!(found.as_deref(), Some(label), "{text}");
+        }
+        assert_eq!(model.label("ქართული", "Geor"), None);
+    }
+
+    #[test]
+    fn lines_in_another_script_are_left_out() {
+        let mut trainer = Trainer::new(options());
+        trainer.add("собака спит под столом\nпотому что дождь", find("de").unwrap(), None);
+        trainer.add("我們學習語言的時候", find("zh-Hans").unwrap(), None);
+        let error = trainer.finish().unwrap_err();
+        assert_eq!(error.to_string(), "no language has 20 characters of text");
+    }
+
+    #[test]
+    fn long_sources_are_cut_by_chance_and_not_by_order() {
+        let line = |i: u32| format!("zeile {i} hat worte wie hund{i} und katze{i}");
+        let lines: Vec<String> = (0..400).map(line).collect();
+        let options = Options { max_chars: 2000, ..options() };
+        let of = |lines: &mut dyn Iterator<Item = &String>| {
+            let mut trainer = Trainer::new(options.clone());
+            lines.for_each(|l| trainer.add(l, find("de").unwrap(), Some("source")));
+            trainer.finish().unwrap()
+        };
+        assert_eq!(of(&mut lines.iter()), of(&mut lines.iter().rev()));
+    }
 }
