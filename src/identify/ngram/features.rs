@@ -64,8 +64,6 @@ impl Letters {
     }
 }
 
-// The numbers only tell scripts apart while a program runs.
-#[expect(deprecated, reason = "the list of scripts has no other name")]
 fn class_of_script(script: Script) -> Option<Class> {
     let script = match script {
         Script::Hiragana | Script::Katakana => Script::Han,
