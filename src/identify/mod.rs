@@ -6,6 +6,7 @@ pub mod languages;
 pub mod script;
 pub mod tag;
 
+pub mod fasttext;
 pub mod hans;
 mod whatlang;
 
