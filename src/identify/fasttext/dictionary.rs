@@ -23,7 +23,7 @@ const ENTRY: usize = 1 + 8 + 1;
 
 /// The words of a model.
 pub struct Dictionary {
-    /// The entries as they stand in the file, words first, then labels.
+    /// The entries as they stand in the file: words first, then labels.
     entries: Buffer,
     /// Where each begins, and where the last one ends.
     starts: Vec<usize>,
@@ -86,7 +86,8 @@ impl Dictionary {
             }
         }
         starts.push(end);
-        let entries = rest.slice_with_length(0, end);
+        // A copy: where the vectors are copied too, nothing holds the file any more.
+        let entries = Buffer::from(&rest[..end]);
         let words = words as u32;
         let ngrams = Ngrams::read(reader, args, words, pruned)?;
         let mut dictionary = Self { entries, starts, words, table: Table::new(size), ngrams };

@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
     /// An error that names the file, the part and the place.
     pub fn damaged(&self, what: impl std::fmt::Display) -> Error {
         let Self { path, at, part, .. } = self;
-        Error::input(path, format!("{what} in the {part} of the fastText model, before byte {at}"))
+        Error::input(path, format!("{what} in the {part} of the fastText model, at byte {at}"))
     }
 
     /// The bytes that are left.
@@ -68,7 +68,8 @@ impl<'a> Reader<'a> {
     /// The next numbers of a table, all of them finite.
     pub fn floats(&mut self, rows: usize, columns: usize) -> Result<Vec<f32>> {
         let table = self.table(rows, columns)?;
-        let floats: Vec<f32> = table.chunks_exact(4).map(float).collect();
+        let (numbers, _) = table.as_chunks();
+        let floats: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
         if floats.iter().any(|float| !float.is_finite()) {
             return Err(self.damaged("a number that is not finite"));
         }
@@ -142,11 +143,6 @@ impl<'a> Reader<'a> {
             None => Err(self.damaged("a word without its end")),
         }
     }
-}
-
-/// The number that four bytes are.
-pub fn float(bytes: &[u8]) -> f32 {
-    bytes.first_chunk().map_or(0.0, |four| f32::from_le_bytes(*four))
 }
 
 /// What a model was trained with, as far as it decides predictions.

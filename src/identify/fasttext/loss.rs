@@ -141,16 +141,12 @@ impl Output {
     }
 }
 
-/// Labels side by side that are multiplied at once: as many as there are registers for.
-const LANES: usize = 32;
-
 /// A score for each label.
 pub struct Flat {
     labels: usize,
-    dim: usize,
-    /// Blocks of labels; in each, for every column the numbers of its labels. The sum of a label
-    /// runs over the columns in their order, and as many labels as there are lanes run together.
-    blocks: Vec<[f32; LANES]>,
+    /// The output matrix, column by column: the sum of a label runs over the columns in their
+    /// order, and the sums of neighbours run together.
+    columns: Vec<f32>,
     norms: Option<Vec<f32>>,
     /// fastText's table of sigmoids; without it, scores are a softmax.
     sigmoids: Option<Vec<f32>>,
@@ -158,14 +154,11 @@ pub struct Flat {
 
 impl Flat {
     fn new(labels: usize, output: Output, sigmoids: Option<Vec<f32>>) -> Self {
-        let dim = output.dim;
-        let mut blocks = vec![[0.0; LANES]; labels.div_ceil(LANES) * dim];
-        for (label, row) in output.numbers.chunks_exact(dim).enumerate() {
-            for (column, number) in row.iter().enumerate() {
-                blocks[label / LANES * dim + column][label % LANES] = *number;
-            }
+        let mut columns = Vec::with_capacity(output.numbers.len());
+        for column in 0..output.dim {
+            columns.extend(output.numbers.iter().skip(column).step_by(output.dim));
         }
-        Self { labels, dim, blocks, norms: output.norms, sigmoids }
+        Self { labels, columns, norms: output.norms, sigmoids }
     }
 
     fn rank(
@@ -175,16 +168,22 @@ impl Flat {
         ranking: &mut Ranking,
     ) -> Result<(), NotANumber> {
         scores.clear();
-        for block in self.blocks.chunks_exact(self.dim) {
-            let mut sums = [0.0; LANES];
-            for (numbers, h) in block.iter().zip(hidden) {
-                for (sum, number) in sums.iter_mut().zip(numbers) {
-                    *sum += number * h;
-                }
+        scores.resize(self.labels, 0.0);
+        let (fours, rest) = hidden.as_chunks::<4>();
+        let mut columns = self.columns.chunks_exact(self.labels);
+        let mut next = || columns.next().unwrap_or_default();
+        for [p, q, r, s] in fours {
+            // Four at a time, as the sums are read and written each time.
+            let (a, b, c, d) = (next(), next(), next(), next());
+            for ((((score, a), b), c), d) in scores.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *score = *score + a * p + b * q + c * r + d * s;
             }
-            scores.extend_from_slice(&sums);
         }
-        scores.truncate(self.labels);
+        for p in rest {
+            for (score, a) in scores.iter_mut().zip(next()) {
+                *score += a * p;
+            }
+        }
         for (score, norm) in scores.iter_mut().zip(self.norms.iter().flatten()) {
             *score *= norm;
         }

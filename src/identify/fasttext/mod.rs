@@ -13,6 +13,8 @@ mod ngrams;
 mod quantised;
 mod ranking;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

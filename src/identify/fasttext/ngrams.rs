@@ -255,9 +255,9 @@ mod tests {
         let expected = ["<字", "<字🙂", "字🙂", "字🙂>", "🙂>"].map(row);
         assert_eq!(of_word(&ngrams(2, 3, 1), "<字🙂>"), expected);
         // The last is longer than the word: there is none.
-        assert_eq!(of_word(&ngrams(5, 6, 1), "<ab>"), [0_u32; 0]);
+        assert!(of_word(&ngrams(5, 6, 1), "<ab>").is_empty());
         assert_eq!(of_word(&ngrams(1, 1, 1), "<ab>"), ["a", "b"].map(row));
-        assert_eq!(of_word(&ngrams(1, 0, 1), "<ab>"), [0_u32; 0]);
+        assert!(of_word(&ngrams(1, 0, 1), "<ab>").is_empty());
     }
 
     #[test]
@@ -292,6 +292,6 @@ mod tests {
         assert_eq!([5, 900, 6].map(|bucket| kept.row(bucket)), [Some(3), Some(0), None]);
         assert!(kept.may_have(5) && kept.may_have(900) && !kept.may_have(6));
         let ngrams = Ngrams { kept: Some(kept), ..ngrams(1, 2, 1) };
-        assert_eq!(of_word(&ngrams, "<ab>"), [0_u32; 0]);
+        assert!(of_word(&ngrams, "<ab>").is_empty());
     }
 }

@@ -70,23 +70,24 @@ impl QuantisedMatrix {
 
     /// Adds rows to a sum, one after the other.
     pub fn add_rows(&self, rows: &[u32], sum: &mut [f32]) {
-        match sum.as_chunks_mut() {
-            (blocks, []) if self.quantiser.width == 2 => {
-                for (block, sum) in blocks.iter_mut().enumerate() {
-                    self.add_block(block, rows, sum);
-                }
-            }
-            _ => {
-                for row in rows {
-                    let (codes, norm) = self.row(*row as usize);
-                    self.quantiser.add(codes, norm, sum);
-                }
+        let (blocks, rest) = match self.quantiser.width {
+            2 => sum.as_chunks_mut(),
+            _ => (Default::default(), sum),
+        };
+        for (block, sum) in blocks.iter_mut().enumerate() {
+            self.add_block(block, rows, sum);
+        }
+        if !rest.is_empty() {
+            let first = blocks.len() * BLOCK / 2;
+            for row in rows {
+                let (codes, norm) = self.row(*row as usize);
+                self.quantiser.add(codes, norm, first, rest);
             }
         }
     }
 
-    /// Adds a block of the columns of rows, each byte of which stands for two columns, as is usual;
-    /// the sum stays in registers.
+    /// Adds a block of the columns of rows whose bytes stand for two columns each, as is usual; the
+    /// sum stays in registers.
     fn add_block(&self, block: usize, rows: &[u32], sum: &mut [f32; BLOCK]) {
         let (centroids, _) = self.quantiser.centroids.as_chunks::<{ 2 * CENTROIDS }>();
         let from = block * BLOCK / 2;
@@ -114,7 +115,7 @@ impl QuantisedMatrix {
         }
         let mut numbers = vec![0.0; self.rows * self.columns];
         for (row, numbers) in numbers.chunks_exact_mut(self.columns).enumerate() {
-            self.quantiser.add(self.row(row).0, 1.0, numbers);
+            self.quantiser.add(self.row(row).0, 1.0, 0, numbers);
         }
         Some(numbers)
     }
@@ -153,11 +154,11 @@ impl Quantiser {
         (self.bytes - 1) * self.width + self.last_width
     }
 
-    /// Adds `norm` times what the codes of a row stand for.
-    fn add(&self, codes: &[u8], norm: f32, sum: &mut [f32]) {
+    /// Adds `norm` times what the codes of a row stand for, from the `first` on.
+    fn add(&self, codes: &[u8], norm: f32, first: usize, sum: &mut [f32]) {
         let centroids = self.centroids.chunks(CENTROIDS * self.width);
-        for ((code, centroids), sum) in codes.iter().zip(centroids).zip(sum.chunks_mut(self.width))
-        {
+        let groups = codes.iter().zip(centroids).skip(first);
+        for ((code, centroids), sum) in groups.zip(sum.chunks_mut(self.width)) {
             let start = usize::from(*code) * sum.len();
             for (sum, number) in sum.iter_mut().zip(&centroids[start..]) {
                 *sum += norm * number;
