@@ -3,6 +3,7 @@
 //! Verdicts are columns; nothing here removes a row.
 
 pub mod classes;
+pub mod grams;
 pub mod python;
 pub mod repeats;
 pub mod stop_words;
