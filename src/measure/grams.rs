@@ -202,7 +202,7 @@ fn power(powers: &[u64], n: usize) -> u64 {
     }
     let half = power(powers, n / 2);
     let even = reduce(times(half, half));
-    if n % 2 == 0 { even } else { reduce(times(even, BASE)) }
+    if n.is_multiple_of(2) { even } else { reduce(times(even, BASE)) }
 }
 
 /// The hash of the last bytes, from the hash of all, that of those before, and the power of their
