@@ -9,8 +9,9 @@ use super::c4_quality::C4Quality;
 use super::classes::{Classes, LETTER};
 use super::gopher_quality::GopherQuality;
 use super::gopher_repetition::{GopherRepetition, first_above};
+use super::grams::Grams;
 use super::python::{split, strip};
-use super::repeats::{Grams, duplicates};
+use super::repeats::duplicates;
 use super::stop_words::StopWords;
 use super::verdict::{first_broken, ratio};
 

@@ -32,14 +32,14 @@ pub const FINEWEB_QUALITY: Function = Function {
         doc: "FineWeb's rules (arXiv 2406.17557) as datatrove applies them: whether all hold, the \
               first that does not, the lines that are not blank, the shares of those that end a \
               sentence and that are short, the share of duplicated characters, and line feeds \
-              per token.",
+              per token. Profiles `hexapla` and `datatrove` are the same here.",
         examples: &[
             ("fineweb_quality(' ')['reason']", "empty"),
             ("fineweb_quality('a line with no end mark')['reason']", "line_punct_ratio"),
             ("fineweb_quality('वह घर गया।')['reason']", "short_line_ratio"),
             ("fineweb_quality('Собака спала под большим круглым столом.')['keep']", "true"),
         ],
-        version: 1,
+        version: 2,
     },
     body: call,
 };

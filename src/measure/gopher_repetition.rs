@@ -7,8 +7,9 @@
 use arrow::datatypes::DataType;
 
 use super::dolma;
+use super::grams::Grams;
 use super::python::{split_at_line_feeds, strip};
-use super::repeats::{Grams, duplicates};
+use super::repeats::duplicates;
 use super::tokens::tokens;
 use super::verdict::{self, Profile, ratio};
 use crate::error::Result;

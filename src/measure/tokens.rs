@@ -26,15 +26,20 @@ pub fn tokens<'t>(text: &'t str, lang: Option<&str>) -> Vec<&'t str> {
         return found;
     }
     let cutter = Cutter::of(tag.map_or("", |tag| tag.code));
-    let (mut start, mut met) = (0, 0);
-    for (at, c) in text.char_indices() {
+    let (mut start, mut at, mut met) = (0, 0, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        // Decoding a character is dear where one byte is one.
+        let ascii = if byte.is_ascii() { Some(char::from(*byte)) } else { None };
+        let Some(c) = ascii.or_else(|| text[at..].chars().next()) else { break };
         let class = cutter.classes.of(c);
+        let end = at;
+        at += c.len_utf8();
         if class & SPACE == 0 {
             met |= class;
             continue;
         }
-        push(&text[start..at], met, cutter, &mut found);
-        (start, met) = (at + c.len_utf8(), 0);
+        push(&text[start..end], met, cutter, &mut found);
+        (start, met) = (at, 0);
     }
     push(&text[start..], met, cutter, &mut found);
     found
@@ -99,6 +104,7 @@ fn is_han(segment: &str) -> bool {
 }
 
 /// Pushes the tokens of a stretch without white space that has characters of the classes `met`.
+#[inline]
 fn push<'t>(stretch: &'t str, met: u16, cutter: Cutter, found: &mut Vec<&'t str>) {
     if met & UNSPACED != 0 {
         by_dictionary(stretch, None, Unspaced::SouthEastAsian, found);
