@@ -45,7 +45,12 @@ for runner in "$here"/measure/*.py; do
     cp "$here/measure/$name.txt" "$venv/.ready"
   fi
   echo "== $name" >&2
-  if ! "$venv/bin/python" "$runner" "$hexapla" "$data" > "$sections/$name.md.new"; then
+  run=("$venv/bin/python" "$runner" "$hexapla" "$data")
+  # One that takes several steps has a script of its own.
+  if [ -f "$here/measure/$name.sh" ]; then
+    run=("$here/measure/$name.sh" "$venv/bin/python" "$hexapla" "$data")
+  fi
+  if ! "${run[@]}" > "$sections/$name.md.new"; then
     failed="$failed $name"
   fi
   mv "$sections/$name.md.new" "$sections/$name.md"

@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod cli;
+mod conformance;
 mod explain;
 mod faults;
 mod laws;
