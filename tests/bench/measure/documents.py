@@ -83,7 +83,9 @@ def documents(data):
     for path in sorted(data.glob("jsonl/*")) + [data / "dedup/injected.jsonl.zst"]:
         for line in lines_of(path):
             row = json.loads(line)
-            yield row["lang"], row["text"]
+            # A translation that is still in English is no document of its language.
+            if row.get("untranslated", 0) <= 0.5:
+                yield row["lang"], row["text"]
     for path in sorted(data.glob("json/xquad/*.gz")):
         for page in json.load(gzip.open(path))["data"]:
             for paragraph in page["paragraphs"]:
