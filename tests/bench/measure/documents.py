@@ -91,9 +91,10 @@ def documents(data):
             for paragraph in page["paragraphs"]:
                 yield path.name.split(".")[1], paragraph["context"]
             yield path.name.split(".")[1], "\n\n".join(p["context"] for p in page["paragraphs"])
-    for folder, page in [("ntrex", lambda id: id), ("lohelp", lambda id: id.split("#")[0])]:
-        ids = [page(line.strip()) for line in lines_of(next(data.glob(f"moses/{folder}/*.ids.gz")
-            if folder == "lohelp" else data.glob(f"moses/{folder}/*.docids.gz")))]
+    for folder in ["ntrex", "lohelp"]:
+        [file] = data.glob(f"moses/{folder}/*.*ids.gz")
+        # A paragraph is a place in a page.
+        ids = [line.strip().split("#")[0] for line in lines_of(file)]
         for path in sorted(data.glob(f"moses/{folder}/*.gz")):
             lang = path.name.split(".")[2]
             if lang not in ("ids", "docids"):
