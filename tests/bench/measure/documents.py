@@ -83,15 +83,18 @@ def documents(data):
     for path in sorted(data.glob("jsonl/*")) + [data / "dedup/injected.jsonl.zst"]:
         for line in lines_of(path):
             row = json.loads(line)
-            yield row["lang"], row["text"]
+            # A translation that is still in English is no document of its language.
+            if row.get("untranslated", 0) <= 0.5:
+                yield row["lang"], row["text"]
     for path in sorted(data.glob("json/xquad/*.gz")):
         for page in json.load(gzip.open(path))["data"]:
             for paragraph in page["paragraphs"]:
                 yield path.name.split(".")[1], paragraph["context"]
             yield path.name.split(".")[1], "\n\n".join(p["context"] for p in page["paragraphs"])
-    for folder, page in [("ntrex", lambda id: id), ("lohelp", lambda id: id.split("#")[0])]:
-        ids = [page(line.strip()) for line in lines_of(next(data.glob(f"moses/{folder}/*.ids.gz")
-            if folder == "lohelp" else data.glob(f"moses/{folder}/*.docids.gz")))]
+    for folder in ["ntrex", "lohelp"]:
+        [file] = data.glob(f"moses/{folder}/*.*ids.gz")
+        # A paragraph is a place in a page.
+        ids = [line.strip().split("#")[0] for line in lines_of(file)]
         for path in sorted(data.glob(f"moses/{folder}/*.gz")):
             lang = path.name.split(".")[2]
             if lang not in ("ids", "docids"):
