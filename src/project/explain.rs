@@ -17,6 +17,7 @@ use crate::id;
 use crate::sql::recipe::{self, Query};
 use crate::sql::rules::{Rules, rules};
 use crate::sql::session::Session;
+use crate::store::manifest::MANIFEST;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -116,12 +117,16 @@ pub struct Explained {
 const SHOWN: usize = 200;
 
 /// The queries of a project that drop rows by rules: those that are named, or all that decide about
-/// stored rows. One that finds duplicates anew is asked by its name only.
+/// stored rows that are built. One that finds duplicates anew is asked by its name only.
 pub fn queries<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Query>> {
     let dropping = |q: &&Query| q.run.is_none() && matches!(bound(project, q), Ok(Some(_)));
     if names.is_empty() {
         let stored = |q: &&Query| matches!(bound(project, q), Ok(Some(Rules { stored: true, .. })));
-        return Ok(project.queries.iter().filter(dropping).filter(stored).collect());
+        let built = |q: &&Query| {
+            let table = |name: &String| project.dir.join("tables").join(name).join(MANIFEST);
+            q.inputs.iter().all(|name| table(name).is_file())
+        };
+        return Ok(project.queries.iter().filter(dropping).filter(stored).filter(built).collect());
     }
     names
         .iter()

@@ -26,8 +26,10 @@ fi
 sections=$root/target/bench/measure
 mkdir -p "$sections"
 failed=
-for runner in "$here"/measure/*.py; do
-  name=$(basename "$runner" .py)
+for peers in "$here"/measure/*.txt; do
+  name=$(basename "$peers" .txt)
+  [[ $name != *.alone ]] || continue
+  runner=$here/measure/$name.py
   if [ -n "$only" ] && [[ ",$only," != *",$name,"* ]]; then
     continue
   fi
