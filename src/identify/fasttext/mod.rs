@@ -71,6 +71,13 @@ impl Model {
     ///
     /// Errors for another kind of file, one that is damaged or cut off, and a model of word
     /// vectors.
+    ///
+    /// ```
+    /// use arrow::buffer::Buffer;
+    /// use hexapla::identify::fasttext::Model;
+    /// let error = Model::parse("lid.bin".as_ref(), &Buffer::from(&b"PAR1"[..])).err();
+    /// assert!(error.is_some_and(|e| e.to_string().starts_with("lid.bin: not a fastText model")));
+    /// ```
     pub fn parse(path: &Path, bytes: &Buffer) -> Result<Self> {
         let mut reader = Reader::new(path, bytes);
         let args = Args::read(&mut reader)?;

