@@ -3,6 +3,8 @@
 usage: documents.py gather SHARED_DATA DOCS       real documents of many languages, one JSON a line
        documents.py peer DOCS ANSWERS             datatrove's words, sentences, verdicts and reasons
        documents.py compare ANSWERS OURS          a Markdown table; exit code 1 when a bar is missed
+       documents.py time HEXAPLA DOCS PEER_LOG    the same work through SQL, Parquet to Parquet, with
+                                                  two threads, beside two workers of the peer
 
 A cell of the table has the share of documents with the same verdict and reason given datatrove's
 words and sentences, and the share with the same verdict from end to end, in percent; the last
@@ -18,7 +20,9 @@ language is read by the tokenizer that datatrove assigns to it.
 import gzip
 import io
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -233,8 +237,39 @@ def compare(answers, ours):
     return 1 if bad else 0
 
 
+def timed(hexapla, docs, log):
+    """Ours by the clock with two threads; the peer's as if two workers shared its processor time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [json.loads(line) for line in lines_of(Path(docs))]
+    size = sum(len(row["text"].encode()) for row in rows) / 1e6
+    peer = next(float(line.split()[0]) for line in lines_of(Path(log)) if "processor time" in line)
+    with tempfile.TemporaryDirectory() as folder:
+        table = pa.table({key: [row[key] for row in rows] * 2 for key in ("id", "lang", "text")})
+        pq.write_table(table, f"{folder}/rows.parquet", row_group_size=2048)
+        asked = ", ".join(
+            f"{rule}(text, lang, 'datatrove') AS {rule}"
+            for rule in ("gopher_quality", "gopher_repetition", "c4_quality", "fineweb_quality")
+        )
+        sql = f"SELECT id, {asked} FROM '{folder}/rows.parquet'"
+        runs = []
+        for _ in range(3):
+            began = time.monotonic()
+            command = [hexapla, "sql", "--threads", "2", "-c", sql, "-o", f"{folder}/out.parquet"]
+            subprocess.run(command, check=True)
+            runs.append(time.monotonic() - began)
+    ours, theirs = 2 * size / sorted(runs)[1], 2 * size / peer
+    print("| work | hexapla, 2 threads | datatrove, 2 workers | ratio | bar |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    print(f"| Gopher quality and repetition, C4, FineWeb over {2 * size:.0f} MB | {ours:.1f} MB/s "
+          f"| {theirs:.2f} MB/s | {ours / theirs:.0f} | 60 |")
+
+
 def main():
     match sys.argv[1:]:
+        case ["time", hexapla, docs, log]:
+            timed(hexapla, docs, log)
         case ["gather", data, out]:
             gather(data, out)
         case ["peer", docs, out]:

@@ -10,7 +10,13 @@ data=$3
 work=$root/target/bench/measure/documents
 mkdir -p "$work"
 [ -s "$work/documents.jsonl" ] || "$python" "$here/documents.py" gather "$data" "$work/documents.jsonl" >&2
-[ -s "$work/answers.jsonl" ] || "$python" "$here/documents.py" peer "$work/documents.jsonl" "$work/answers.jsonl" >&2
+[ -s "$work/answers.jsonl" ] || "$python" "$here/documents.py" peer "$work/documents.jsonl" "$work/answers.jsonl" 2> "$work/peer.log"
 (cd "$root" && PEER_ANSWERS=$work/answers.jsonl OUR_ANSWERS=$work/ours.jsonl \
   cargo test --locked --test it conformance:: -- --ignored >&2)
-"$python" "$here/documents.py" compare "$work/answers.jsonl" "$work/ours.jsonl"
+status=0
+echo "### Rules of documents and datatrove 0.10, verdicts by language"
+echo
+"$python" "$here/documents.py" compare "$work/answers.jsonl" "$work/ours.jsonl" || status=$?
+echo
+"$python" "$here/documents.py" time "$2" "$work/documents.jsonl" "$work/peer.log"
+exit "$status"
