@@ -239,25 +239,32 @@ def compare(answers, ours):
 
 def timed(hexapla, docs, log):
     """Ours by the clock with two threads; the peer's as if two workers shared its processor time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rows = [json.loads(line) for line in lines_of(Path(docs))]
     size = sum(len(row["text"].encode()) for row in rows) / 1e6
     peer = next(float(line.split()[0]) for line in lines_of(Path(log)) if "processor time" in line)
+    asked = ", ".join(
+        f"{rule}(text, lang, 'datatrove') AS {rule}"
+        for rule in ("gopher_quality", "gopher_repetition", "c4_quality", "fineweb_quality")
+    )
     with tempfile.TemporaryDirectory() as folder:
-        table = pa.table({key: [row[key] for row in rows] * 2 for key in ("id", "lang", "text")})
-        pq.write_table(table, f"{folder}/rows.parquet", row_group_size=2048)
-        asked = ", ".join(
-            f"{rule}(text, lang, 'datatrove') AS {rule}"
-            for rule in ("gopher_quality", "gopher_repetition", "c4_quality", "fineweb_quality")
+        project = Path(folder)
+        (project / "hexapla.toml").write_text('[source.web]\npath = "data/*.jsonl"\n')
+        (project / "queries").mkdir()
+        (project / "data").mkdir()
+        (project / "queries" / "judged.sql").write_text(
+            f"-- judged: every rule.\n-- in: documents\n-- out: judged\nSELECT doc_id, {asked} FROM documents\n"
         )
-        sql = f"SELECT id, {asked} FROM '{folder}/rows.parquet'"
+        # A file of this size is a part, and each thread has one.
+        for name in ("a", "b"):
+            with (project / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        run = [hexapla, "run", "--quiet", "--threads", "2", "--project", folder]
+        subprocess.run([*run, "documents"], check=True)
         runs = []
         for _ in range(3):
             began = time.monotonic()
-            command = [hexapla, "sql", "--threads", "2", "-c", sql, "-o", f"{folder}/out.parquet"]
-            subprocess.run(command, check=True)
+            subprocess.run([*run, "--force", "judged"], check=True)
             runs.append(time.monotonic() - began)
     ours, theirs = 2 * size / sorted(runs)[1], 2 * size / peer
     print("| work | hexapla, 2 threads | datatrove, 2 workers | ratio | bar |")
