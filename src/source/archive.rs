@@ -5,9 +5,9 @@
 //! file of no known format.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
@@ -129,6 +129,34 @@ pub fn locate(name: &str, root: &Path) -> Result<Option<Location>> {
     Ok(None)
 }
 
+/// The members of the archives that lie beside a file, or of the one that it is in, by name; what
+/// cannot be read of them is left out.
+pub fn beside(location: &Location) -> Result<Vec<(String, Location)>> {
+    let archives: Vec<PathBuf> = match location {
+        Location::Member(member) => vec![member.archive.path().into()],
+        Location::File(path) => {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+            let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            let zipped = |path: &PathBuf| path.extension().is_some_and(|e| e == "zip");
+            let mut paths: Vec<PathBuf> = paths.filter(|p| zipped(p) && p.is_file()).collect();
+            paths.sort();
+            paths
+        }
+        Location::Remote(_) | Location::Stdin => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for path in archives {
+        let file = Found { location: Location::File(path), ..Found::default() };
+        if is_zip(&file)? {
+            let sound = members(&file)?.into_iter().filter(|member| member.fault.is_none());
+            found.extend(sound.map(|member| (member.name, member.location)));
+        }
+    }
+    Ok(found)
+}
+
 fn is_zip(file: &Found) -> Result<bool> {
     let head = file.location.head(4)?;
     // An archive without members is its end record alone.
@@ -220,7 +248,7 @@ fn leads_out(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::io::{Cursor, Write};
 
     use zip::write::SimpleFileOptions;
@@ -228,7 +256,8 @@ mod tests {
     use super::super::pattern;
     use super::*;
 
-    fn zipped(members: &[(&str, &str)]) -> Vec<u8> {
+    /// An archive of these members.
+    pub fn zipped(members: &[(&str, &str)]) -> Vec<u8> {
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, text) in members {
             let stored = SimpleFileOptions::default().compression_method(CompressionMethod::STORE);

@@ -13,13 +13,13 @@ use std::sync::atomic::AtomicU64;
 use document::Document;
 use serde_json::Map;
 
-use super::charset;
 use super::elements::{Elements, Kind, Names, each_element};
 use super::input::Input;
 use super::location::Location;
 use super::parallel::{Aligned, Rows, Variant};
 use super::xml::{attributes, context, shown, tag};
 use super::{Into, Sink, Source, Unit};
+use super::{archive, charset};
 use crate::error::{Error, Result};
 use crate::identify::tag as language;
 
@@ -54,13 +54,14 @@ impl Source for OpusXml {
 
     fn beside(&self, unit: &Unit) -> Result<Vec<Location>> {
         let (unread, mut found) = (AtomicU64::new(0), BTreeMap::new());
+        let mut documents = Documents::of(unit);
         let mut elements = Elements::new(0, unit.open(&unread)?, LINKS);
         // Damage ends the list as it ends the reading, and is told there.
         while let Ok(Some(element)) = elements.advance() {
             let text = if element.kind == Kind::Tag { element.text() } else { continue };
             let names = text.ok().and_then(|text| context(text, ["fromDoc", "toDoc"]).ok());
             for name in names.into_iter().flatten().flatten() {
-                if let Some(location) = locate(unit, &name) {
+                if let Some(location) = documents.locate(&name)? {
                     found.insert(name, location);
                 }
             }
@@ -77,25 +78,70 @@ impl Source for OpusXml {
     }
 }
 
-/// The file of a document in the folder of its alignment as OPUS lays it out, or as somebody
-/// unpacked it; an alignment in an archive or on an object store has none.
-fn locate(unit: &Unit, name: &str) -> Option<Location> {
-    let Some(Location::File(path)) = unit.locations.first() else { return None };
-    let folder = path.parent()?;
-    let inside = |c: Component<'_>| matches!(c, Component::Normal(_));
-    if !Path::new(name).components().all(inside) {
-        return None;
+/// Where the documents of an alignment lie.
+struct Documents<'a> {
+    unit: &'a Unit,
+    /// Those in archives by their names without `.gz`; looked for when one is no file.
+    zipped: Option<BTreeMap<String, Location>>,
+}
+
+impl<'a> Documents<'a> {
+    fn of(unit: &'a Unit) -> Self {
+        Self { unit, zipped: None }
     }
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let spellings = [name.to_string(), plain.to_string(), format!("{plain}.gz")];
-    let folders = ["raw", "../raw", ".", "xml", "../xml"].map(|part| folder.join(part));
-    let paths = folders.iter().flat_map(|folder| spellings.iter().map(|name| folder.join(name)));
-    paths.filter(|path| path.is_file()).map(Location::File).next()
+
+    /// The place of a document in the folder of its alignment as OPUS lays it out, as somebody
+    /// unpacked it, or in an archive beside it; an alignment on an object store has none.
+    fn locate(&mut self, name: &str) -> Result<Option<Location>> {
+        let inside = |c: Component<'_>| matches!(c, Component::Normal(_));
+        if !Path::new(name).components().all(inside) {
+            return Ok(None);
+        }
+        let plain = name.strip_suffix(".gz").unwrap_or(name);
+        let Some(alignment) = self.unit.locations.first() else { return Ok(None) };
+        if let Location::File(path) = alignment
+            && let Some(folder) = path.parent()
+        {
+            let spellings = [name.to_string(), plain.to_string(), format!("{plain}.gz")];
+            let folders = ["raw", "../raw", ".", "xml", "../xml"].map(|part| folder.join(part));
+            let paths =
+                folders.iter().flat_map(|folder| spellings.iter().map(|name| folder.join(name)));
+            if let Some(path) = paths.into_iter().find(|path| path.is_file()) {
+                return Ok(Some(Location::File(path)));
+            }
+        }
+        let zipped = match self.zipped.take() {
+            Some(zipped) => zipped,
+            None => zipped(alignment)?,
+        };
+        Ok(self.zipped.insert(zipped).get(plain).cloned())
+    }
+}
+
+/// The documents in the archives beside an alignment, such as `Corpus/raw/de/a.xml` as
+/// `de/a.xml`; `raw` text is preferred to tokenised `xml`.
+fn zipped(alignment: &Location) -> Result<BTreeMap<String, Location>> {
+    let mut found: BTreeMap<String, (usize, Location)> = BTreeMap::new();
+    for (member, location) in archive::beside(alignment)? {
+        let plain = member.strip_suffix(".gz").unwrap_or(&member);
+        let whole = format!("/{plain}");
+        let inside = |folder: &str| whole.split_once(folder).map(|(_, name)| name);
+        let (rank, name) = match (inside("/raw/"), inside("/xml/")) {
+            (Some(name), _) => (0, name),
+            (None, Some(name)) => (1, name),
+            (None, None) => (2, plain),
+        };
+        if found.get(name).is_none_or(|(before, _)| rank < *before) {
+            found.insert(name.to_string(), (rank, location));
+        }
+    }
+    Ok(found.into_iter().map(|(name, (_, location))| (name, location)).collect())
 }
 
 /// The two documents that the links are between.
 struct Links<'a> {
     unit: &'a Unit,
+    places: Documents<'a>,
     read: &'a AtomicU64,
     /// The names of the documents for all links that no group has.
     top: [Option<String>; 2],
@@ -113,6 +159,7 @@ fn links(unit: &Unit, read: &AtomicU64, sink: &mut dyn Sink) -> Result<()> {
     let mut rows = Rows::new(unit)?;
     let mut links = Links {
         unit,
+        places: Documents::of(unit),
         read,
         top: [None, None],
         names: [None, None],
@@ -221,7 +268,7 @@ impl Links<'_> {
         if self.absent.as_deref() == Some(name) {
             return Ok(None);
         }
-        let Some(location) = locate(self.unit, name) else {
+        let Some(location) = self.places.locate(name)? else {
             self.missing.get_or_insert_with(|| name.to_string());
             self.absent = Some(name.to_string());
             return Ok(None);
@@ -304,6 +351,28 @@ mod tests {
                 "documents are not there, such as `en/b.xml.gz`",
             ]
         );
+    }
+
+    #[test]
+    fn documents_are_found_in_the_archives_of_opus() {
+        use super::super::archive::tests::zipped;
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        put("en-ka.xml", ALIGNMENT.as_bytes());
+        put("Corpus_latest_raw_en.zip", &zipped(&[("Corpus/raw/en/a.xml", ENGLISH)]));
+        put(
+            "Corpus_latest_ka.zip",
+            &zipped(&[
+                ("Corpus/xml/ka/a.xml", "<text><s id='1'><w>x</w></s></text>"),
+                ("Corpus/raw/ka/a.xml", GEORGIAN),
+            ]),
+        );
+        let spec: SourceSpec = toml::from_str("path = 'en-ka.xml'\ninto = 'pairs'").unwrap();
+        let unit = units(&spec, dir.path()).unwrap().remove(0);
+        assert_eq!(unit.format.beside(&unit).unwrap().len(), 2);
+        let mut kept = Kept::default();
+        unit.format.read(&unit, &AtomicU64::new(0), &mut kept).unwrap();
+        assert_eq!(kept.texts(), ["Hello world.", "How areyou &"]);
     }
 
     #[test]
