@@ -248,7 +248,7 @@ fn leads_out(name: &str) -> bool {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use std::io::{Cursor, Write};
 
     use zip::write::SimpleFileOptions;
@@ -269,7 +269,7 @@ pub mod tests {
 
     fn found(bytes: &[u8]) -> Vec<Found> {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.zip"), bytes).unwrap();
+        fs::write(dir.path().join("a.zip"), bytes).unwrap();
         let files = pattern::find("a.zip", dir.path()).unwrap();
         let all = expand(files).unwrap();
         // The bytes are read while the folder is there.
@@ -298,7 +298,7 @@ pub mod tests {
         let dir = tempfile::tempdir().unwrap();
         let read = |bytes: &[u8]| {
             let path = dir.path().join("a.zip");
-            std::fs::write(&path, bytes).unwrap();
+            fs::write(&path, bytes).unwrap();
             let all = expand(pattern::find("a.zip", dir.path()).unwrap()).unwrap();
             let mut text = String::new();
             let read = all[0].location.open(Arc::default()).unwrap().read_to_string(&mut text);
