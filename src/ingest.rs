@@ -43,6 +43,9 @@ pub struct Options {
     pub max_errors: Option<u64>,
     /// Where the table is published to: parts of the last commit are there, not in the folder.
     pub published: Option<String>,
+    /// What the committed manifest calls itself (node, version, key, inputs, seed), where that is
+    /// not the ingest's own: a table is committed once, under one key.
+    pub identity: Option<Manifest>,
 }
 
 /// Rows that may be unreadable by default, however few rows there are.
@@ -166,7 +169,7 @@ fn read_all(
         return Err(Error::input(path, reason));
     }
     few_errors(&parts, out, options.max_errors)?;
-    commit(plan, parts, out, old)
+    commit(plan, parts, out, old, options)
 }
 
 /// How many rows were unreadable so far, of all that may be.
@@ -374,7 +377,13 @@ fn values(path: &Path, column: &str) -> Result<BTreeMap<String, u64>> {
     Ok(counts)
 }
 
-fn commit(plan: &Plan, made: Vec<Made>, out: &Path, old: Option<Manifest>) -> Result<Ingested> {
+fn commit(
+    plan: &Plan,
+    made: Vec<Made>,
+    out: &Path,
+    old: Option<Manifest>,
+    options: &Options,
+) -> Result<Ingested> {
     let mut manifest = Manifest {
         node: plan.into.table().into(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -408,6 +417,9 @@ fn commit(plan: &Plan, made: Vec<Made>, out: &Path, old: Option<Manifest>) -> Re
     manifest.rows_in += manifest.rows_out;
     manifest.parts.sort_by(|a, b| (a.ids, &a.file).cmp(&(b.ids, &b.file)));
     manifest.error_parts.sort_by(|a, b| a.file.cmp(&b.file));
+    if let Some(Manifest { node, version, key, inputs, seed, .. }) = options.identity.clone() {
+        manifest = Manifest { node, version, key, inputs, seed, ..manifest };
+    }
     if old.as_ref() != Some(&manifest) {
         manifest.commit(out)?;
     }

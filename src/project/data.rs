@@ -58,19 +58,13 @@ impl Builder<'_> {
     pub(super) fn build_source(&self, table: &str, manifest: Manifest) -> Result<Manifest> {
         let specs = self.specs(table);
         let dir = self.dir(&Node::Source(table.into()));
-        let made = if specs.is_empty() {
-            // A project without such sources has the table all the same, so that every query that
-            // reads it runs.
-            let Some(schema) = schema::table(table) else {
-                return Err(Error::internal(format!("no schema for `{table}`")));
-            };
-            let part = PartWriter::create(&dir, "", &manifest.key, &schema.arrow())?.finish()?;
-            Manifest { parts: vec![part], ..Manifest::default() }
-        } else {
+        if !specs.is_empty() {
             let options = ingest::Options {
                 threads: self.threads(),
                 force: self.forced,
                 max_errors: self.options.max_errors,
+                // The node's own key also counts hexapla's version.
+                identity: Some(manifest),
                 ..ingest::Options::default()
             };
             let progress =
@@ -79,11 +73,15 @@ impl Builder<'_> {
             for refused in &done.refused {
                 self.observer.note(&format!("{}: {}; no row of it", refused.path, refused.reason));
             }
-            done.manifest
+            return Ok(done.manifest);
+        }
+        // A project without such sources has the table all the same, so that every query that
+        // reads it runs.
+        let Some(schema) = schema::table(table) else {
+            return Err(Error::internal(format!("no schema for `{table}`")));
         };
-        // The same content under the node's own key, which also counts hexapla's version.
-        let Manifest { node, version, key, inputs, seed, .. } = manifest;
-        let manifest = Manifest { node, version, key, inputs, seed, ..made };
+        let part = PartWriter::create(&dir, "", &manifest.key, &schema.arrow())?.finish()?;
+        let manifest = Manifest { parts: vec![part], ..manifest };
         manifest.commit(&dir)?;
         sweep(&dir, &manifest)?;
         Ok(manifest)
