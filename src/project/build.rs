@@ -274,7 +274,7 @@ impl<'a> Builder<'a> {
         };
         match node {
             Node::Source(table) => self.build_source(table, manifest),
-            Node::Query(name) => self.build_query(name, manifest),
+            Node::Query(name) => self.build_query(name, manifest, old),
             Node::Tokenizer(name) => self.build_tokenizer(name, manifest),
             Node::Mix(name) => self.build_mix(name, manifest),
             Node::Pack(name) => self.build_pack(name, manifest),

@@ -21,9 +21,12 @@ use crate::sql::models;
 use crate::sql::recipe::{self, ParamValue, Query};
 use crate::sql::runner::command::Command;
 use crate::sql::runner::{self, RunSpec};
-use crate::store::manifest::Manifest;
+use crate::store::manifest::{Manifest, Part};
 use crate::store::part::PartWriter;
 use crate::store::table::{Table, sweep};
+
+/// The schema in which a query that names it finds what it made last.
+const PREVIOUS: &str = "previous";
 
 /// One row of a mixture's plan: a stage and one group in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,10 +122,48 @@ impl Builder<'_> {
         Command::of(query, &self.project.dir, &params, self.project.config.seed)
     }
 
-    pub(super) fn build_query(&self, name: &str, manifest: Manifest) -> Result<Manifest> {
+    pub(super) fn build_query(
+        &mut self,
+        name: &str,
+        manifest: Manifest,
+        old: Option<&Manifest>,
+    ) -> Result<Manifest> {
         let query = self.project.query(name)?;
         let params = self.project.params_of(name)?;
+        let last = format!("{PREVIOUS}.{name}");
+        if query.sql.contains(&last) {
+            match old.map(|old| self.previous(name, &manifest, old)).transpose()?.flatten() {
+                Some(table) => self.session.add_table(&last, table)?,
+                None => self.session.add_unbuilt(&last, "it is there from the second build on")?,
+            }
+        }
         self.run_query(query, name, &params, manifest)
+    }
+
+    /// What the same query made last of other input, its dropped rows included, so that a query may
+    /// go on from there; `None` when anything but the input has changed, or a part of it is gone.
+    fn previous(&self, name: &str, new: &Manifest, old: &Manifest) -> Result<Option<Table>> {
+        let node = Node::Query(name.into());
+        let mut input: Vec<String> =
+            self.project.needs(&node)?.iter().map(Node::to_string).collect();
+        input.extend(self.project.dropped_read(&node)?);
+        let question = |m: &Manifest| -> BTreeMap<String, String> {
+            let all = m.inputs.clone().into_iter();
+            all.filter(|(ingredient, _)| !input.contains(ingredient)).collect()
+        };
+        if self.forced || question(new) != question(old) {
+            return Ok(None);
+        }
+        let dir = self.project.dir.join("tables");
+        let mut manifest = old.clone();
+        manifest.parts.clear();
+        for table in [name.to_string(), format!("{name}_dropped")] {
+            let made = Manifest::read(&dir.join(&table))?.unwrap_or_default().parts;
+            let below = |part: Part| Part { file: format!("{table}/{}", part.file), ..part };
+            manifest.parts.extend(made.into_iter().map(below));
+        }
+        let whole = manifest.parts.iter().all(|part| dir.join(&part.file).is_file());
+        Ok(whole.then_some(Table { dir, manifest }))
     }
 
     /// A query's text with parameters and seed in place.

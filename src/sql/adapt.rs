@@ -67,11 +67,14 @@ pub fn usage(signature: &Signature) -> String {
 /// Whether an expression is a call of a kernel.
 pub(crate) fn is_kernel_call(expr: &Expr) -> bool {
     match expr {
-        Expr::ScalarFunction(call) => {
-            (call.func.inner().as_ref() as &dyn std::any::Any).is::<Adapter>()
-        }
+        Expr::ScalarFunction(call) => is_kernel(&call.func),
         _ => false,
     }
+}
+
+/// Whether a function is a kernel.
+pub(crate) fn is_kernel(function: &ScalarUDF) -> bool {
+    (function.inner().as_ref() as &dyn std::any::Any).is::<Adapter>()
 }
 
 struct Constant(&'static Function);

@@ -21,6 +21,7 @@ pub mod runner;
 pub mod session;
 mod share;
 mod sink;
+mod spread;
 mod table_function;
 
 pub use adapt::usage;

@@ -15,7 +15,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -29,6 +29,7 @@ use super::failure::{self, Names, Struct};
 use super::merge::{self, MergeJoins};
 use super::provider::StoredTable;
 use super::remote::Fetched;
+use super::spread::SpreadKernels;
 use super::table_function::{Planned, TABLE_FUNCTIONS, parse_name};
 use super::{files, functions, models, share};
 use crate::error::{Error, Result};
@@ -57,6 +58,12 @@ pub struct SessionOptions {
 
 /// The session's number of threads, which plans of one partition do not show.
 pub(crate) struct Threads(pub usize);
+
+/// The threads of the session that a plan runs in, whatever its partitions are.
+pub(crate) fn threads(context: &TaskContext) -> usize {
+    let config = context.session_config();
+    config.get_extension::<Threads>().map_or_else(|| config.target_partitions(), |t| t.0)
+}
 
 /// Tables, functions and limits.
 pub struct Session {
@@ -481,6 +488,7 @@ fn context(settings: &Settings) -> Result<SessionContext> {
         Error::internal(format!("DataFusion has no rule `{}` any more", merge::BEFORE))
     })?;
     rules.insert(place, Arc::new(MergeJoins));
+    rules.push(Arc::new(SpreadKernels));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(settings.environment.clone())

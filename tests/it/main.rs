@@ -4,6 +4,7 @@ mod cli;
 mod conformance;
 mod explain;
 mod faults;
+mod hostile;
 mod laws;
 mod messages;
 mod mutations;
