@@ -11,7 +11,6 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -19,10 +18,12 @@ use datafusion::datasource::listing::{
 
 use super::corpus;
 use super::failure::{self, Names};
+use super::json_lines;
 use super::provider::StoredTable;
 use super::remote;
 use crate::error::{Error, Result};
 use crate::source::SourceSpec;
+use crate::source::location::Location;
 use crate::store;
 use crate::store::manifest::MANIFEST;
 use crate::store::table::{Table, check_parquet};
@@ -31,7 +32,7 @@ use crate::store::table::{Table, check_parquet};
 pub(crate) const FORMATS: &[&str] = &["parquet", "jsonl", "csv", "tsv"];
 
 /// Schemas are inferred from this many files of a glob; later files may lack columns, not add any.
-const INFERRED: usize = 16;
+pub(super) const INFERRED: usize = 16;
 
 /// Whether a name in FROM is meant as a path.
 pub(crate) fn is_path(name: &str) -> bool {
@@ -60,6 +61,9 @@ pub(crate) async fn open(
         for path in &paths {
             check_parquet(path)?;
         }
+    }
+    if format.name == "jsonl" {
+        return json_lines::open(path, paths.into_iter().map(Location::File).collect());
     }
     let urls = paths.iter().map(|p| url(p)).collect::<Result<Vec<_>>>()?;
     listing(path, urls, format, state).await
@@ -91,7 +95,7 @@ pub(super) fn recognise<'a>(
     Ok(Format { name, compression })
 }
 
-/// Files of one format as a table.
+/// Files of Parquet, CSV or TSV as a table.
 pub(super) async fn listing(
     path: &str,
     urls: Vec<ListingTableUrl>,
@@ -102,7 +106,6 @@ pub(super) async fn listing(
     let separator = if name == "tsv" { b'\t' } else { b',' };
     let format: Arc<dyn FileFormat> = match name {
         "parquet" => Arc::new(ParquetFormat::default()),
-        "jsonl" => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
         _ => Arc::new(
             CsvFormat::default()
                 .with_has_header(true)

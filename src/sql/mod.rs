@@ -9,6 +9,7 @@ mod damage;
 mod failure;
 mod files;
 pub mod functions;
+mod json_lines;
 mod merge;
 pub mod models;
 mod params;

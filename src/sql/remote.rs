@@ -18,10 +18,11 @@ use futures::stream::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
 
 use super::failure::{self, Names};
-use super::files;
 use super::provider::StoredTable;
+use super::{files, json_lines};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::source::location::Location;
 use crate::store::publish::Target;
 use crate::store::remote::{self, Entry};
 use crate::store::table::{LEAST, TAIL, Table, check_parquet, check_tail};
@@ -65,6 +66,10 @@ pub(super) async fn open(
     }
     let entries = expand(url)?;
     let format = files::recognise(url, &entries[0].url, format)?;
+    if format.name == "jsonl" {
+        let files = entries.into_iter().map(|entry| Location::Remote(Arc::new(entry)));
+        return json_lines::open(url, files.collect());
+    }
     let store = Store::of(url, state)?;
     let urls = entries.iter().map(|entry| store.url(&entry.url)).collect::<Result<Vec<_>>>()?;
     if format.name == "parquet" {
@@ -122,6 +127,9 @@ async fn web(
     let path = fetched.path(url)?;
     if format.name == "parquet" {
         check_parquet(&path)?;
+    }
+    if format.name == "jsonl" {
+        return json_lines::open(plain, vec![Location::File(path)]);
     }
     files::listing(plain, vec![files::url(&path)?], format, state).await
 }

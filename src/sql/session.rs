@@ -488,7 +488,8 @@ fn context(settings: &Settings) -> Result<SessionContext> {
         Error::internal(format!("DataFusion has no rule `{}` any more", merge::BEFORE))
     })?;
     rules.insert(place, Arc::new(MergeJoins));
-    rules.push(Arc::new(SpreadKernels));
+    rules.insert(0, Arc::new(SpreadKernels::Projections));
+    rules.push(Arc::new(SpreadKernels::Filters));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(settings.environment.clone())

@@ -18,7 +18,9 @@ use datafusion::common::{DataFusionError, Result as PlanResult, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    CardinalityEffect, ChildrenPropertiesMode, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -33,19 +35,28 @@ use super::session::threads;
 const RECOMPUTE: ReplaceChildrenOptions =
     ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
 
-/// The rule; it has to run last, when partitions are settled.
-#[derive(Debug, Default)]
-pub(crate) struct SpreadKernels;
+/// The rule. Projections are taken first of all, before they are pushed into a scan, which is one
+/// thread; filters last, when scans know what of them they can skip by statistics.
+#[derive(Debug)]
+pub(crate) enum SpreadKernels {
+    /// Of the columns of projections.
+    Projections,
+    /// Of the conditions of filters.
+    Filters,
+}
 
 impl PhysicalOptimizerRule for SpreadKernels {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        if config.execution.target_partitions > 1 {
+            return Ok(plan);
+        }
         plan.transform_up(|node| {
             let one = node.output_partitioning().partition_count() == 1;
-            Ok(match one && evaluates_kernels(&node)? {
+            Ok(match one && self.takes(&node)? {
                 true => Transformed::yes(Arc::new(Spread { node }) as Arc<dyn ExecutionPlan>),
                 false => Transformed::no(node),
             })
@@ -54,7 +65,10 @@ impl PhysicalOptimizerRule for SpreadKernels {
     }
 
     fn name(&self) -> &str {
-        "spread_kernels"
+        match self {
+            Self::Projections => "spread_projections",
+            Self::Filters => "spread_filters",
+        }
     }
 
     fn schema_check(&self) -> bool {
@@ -62,25 +76,29 @@ impl PhysicalOptimizerRule for SpreadKernels {
     }
 }
 
-/// Whether an operator makes its rows of its input's batch by batch, and calls kernels for it.
-fn evaluates_kernels(node: &Arc<dyn ExecutionPlan>) -> PlanResult<bool> {
-    let calls = |expr: &Arc<dyn PhysicalExpr>| {
-        expr.exists(|e| {
-            let call = (e.as_ref() as &dyn Any).downcast_ref::<ScalarFunctionExpr>();
-            Ok(call.is_some_and(|call| is_kernel(call.fun())))
-        })
-    };
-    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-        for column in projection.expr() {
-            if calls(&column.expr)? {
-                return Ok(true);
+impl SpreadKernels {
+    /// Whether an operator calls kernels for each batch of its input.
+    fn takes(&self, node: &Arc<dyn ExecutionPlan>) -> PlanResult<bool> {
+        let calls = |expr: &Arc<dyn PhysicalExpr>| {
+            expr.exists(|e| {
+                let call = (e.as_ref() as &dyn Any).downcast_ref::<ScalarFunctionExpr>();
+                Ok(call.is_some_and(|call| is_kernel(call.fun())))
+            })
+        };
+        match self {
+            Self::Projections => {
+                let Some(projection) = node.downcast_ref::<ProjectionExec>() else {
+                    return Ok(false);
+                };
+                let mut found = projection.expr().iter().map(|column| calls(&column.expr));
+                found.try_fold(false, |any, calls| Ok(any || calls?))
             }
+            Self::Filters => match node.downcast_ref::<FilterExec>() {
+                // With a limit, later rows are not even looked at.
+                Some(filter) => Ok(filter.fetch().is_none() && calls(filter.predicate())?),
+                None => Ok(false),
+            },
         }
-    }
-    match node.downcast_ref::<FilterExec>() {
-        // With a limit, later rows are not even looked at.
-        Some(filter) => Ok(filter.fetch().is_none() && calls(filter.predicate())?),
-        None => Ok(false),
     }
 }
 
@@ -108,6 +126,14 @@ impl ExecutionPlan for Spread {
 
     fn maintains_input_order(&self) -> Vec<bool> {
         self.node.maintains_input_order()
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        self.node.supports_limit_pushdown()
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        self.node.cardinality_effect()
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
