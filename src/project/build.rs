@@ -330,6 +330,11 @@ impl<'a> Builder<'a> {
         self.project.dir.join(node.folder())
     }
 
+    /// Bytes of memory in force; `None` for no limit.
+    pub fn memory_limit(&self) -> Result<Option<usize>> {
+        Ok(session_options(self.project, &self.options)?.memory_limit)
+    }
+
     /// Threads in force.
     pub fn threads(&self) -> usize {
         threads(self.project, &self.options)

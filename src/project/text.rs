@@ -141,6 +141,8 @@ impl Builder<'_> {
         let options = PackOptions {
             length: config.length,
             seed: self.project.config.seed,
+            // The queries that give the texts have the limit too, and use little of it.
+            memory: self.memory_limit()?.map_or(256 << 20, |limit| limit / 2),
             ..PackOptions::default()
         };
         let groups = self.groups(&config.mix)?;

@@ -8,6 +8,7 @@
 
 mod fit;
 mod read;
+mod stage;
 mod write;
 
 use std::collections::BTreeMap;
@@ -42,11 +43,13 @@ pub struct PackOptions {
     pub seed: u64,
     /// How many pieces of documents are fitted together at a time.
     pub window: usize,
+    /// Bytes to sort in.
+    pub memory: usize,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { length: 512, seed: 0, window: 16_384 }
+        Self { length: 512, seed: 0, window: 16_384, memory: 256 << 20 }
     }
 }
 

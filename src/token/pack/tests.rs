@@ -14,7 +14,7 @@ use crate::token::tokenizer::tests::counting;
 const LANG: &str = "swh_Latn";
 
 fn options(length: usize) -> PackOptions {
-    PackOptions { length, seed: 17, window: 50 }
+    PackOptions { length, seed: 17, window: 50, ..PackOptions::default() }
 }
 
 fn text(tokens: &[u32]) -> String {

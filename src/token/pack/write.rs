@@ -1,7 +1,7 @@
 //! Writes packs.
 //!
-//! Groups are made one after the other, so memory holds the ids of one group (4 bytes a token).
-//! Files are written under temporary names, synced, and take their place together just before the
+//! Groups are made one after the other. Their token ids wait in a file without a name, and what is
+//! sorted is sorted externally: memory does not grow with the corpus. Files are written under temporary names, synced, and take their place together just before the
 //! manifest does; until then a reader finds the old pack or none. Texts arrive tokenized by
 //! nobody: the writer encodes them on all threads, in order.
 
@@ -20,15 +20,19 @@ use rayon::prelude::*;
 use serde_json::json;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::fit::best_fit;
+use super::fit::Fit;
+use super::stage::{Piece, Stage, Staged};
 use super::{GroupKind, MIN_LENGTH, PackMeta, PackOptions, PackStats, RECORD_ROWS};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::store::group::{Sorted, Sorter};
 use crate::store::manifest::{self, Manifest, Part};
 use crate::token::Tokenizer;
 
 /// Texts encoded at a time.
 const ENCODED_AT_ONCE: usize = 4096;
+/// Bytes of text after which a batch is full.
+const BYTES_AT_ONCE: usize = 8 << 20;
 
 /// Writes the groups of one pack.
 pub struct PackWriter<'a> {
@@ -38,25 +42,6 @@ pub struct PackWriter<'a> {
     options: PackOptions,
     // Finished files under their temporary names, by group.
     done: BTreeMap<String, (tempfile::TempPath, Part, PackStats)>,
-}
-
-/// Where the ids of a text lie among those of the group.
-#[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    len: usize,
-}
-
-/// What stays together in a row: a piece of a document, or both sides of a pair.
-struct Piece {
-    first: Span,
-    second: Option<Span>,
-}
-
-impl Piece {
-    fn size(&self) -> usize {
-        self.first.len + 2 + self.second.map_or(0, |second| second.len + 2)
-    }
 }
 
 impl<'a> PackWriter<'a> {
@@ -83,32 +68,20 @@ impl<'a> PackWriter<'a> {
         lang: &str,
         texts: impl IntoIterator<Item = Result<(u64, T)>>,
     ) -> Result<PackStats> {
-        let mut ids = Vec::new();
-        let mut documents: Vec<(u64, Span)> = Vec::new();
+        let mut stage = self.stage()?;
         let mut stats = PackStats::default();
+        let seed = self.options.seed;
         let encode = |text: &T| self.tokenizer.encode(text.as_ref());
-        in_batches(texts, encode, |doc_id, tokens: Vec<i32>| {
-            let span = Span { start: ids.len(), len: tokens.len() };
-            ids.extend(tokens);
-            match span.len {
-                0 => stats.empty += 1,
-                _ => documents.push((doc_id, span)),
+        let size = |text: &T| text.as_ref().len();
+        in_batches(texts, size, encode, |doc_id, ids: Vec<i32>| {
+            if ids.is_empty() {
+                stats.empty += 1;
+                return Ok(());
             }
+            stage.push(id::keyed(doc_id, seed), doc_id, &ids, &[])
         })?;
-        self.shuffle(&mut documents);
-        stats.documents = documents.len() as u64;
-        let room = self.options.length - 2;
-        let pieces: Vec<Piece> = documents
-            .iter()
-            .flat_map(|(_, Span { start, len })| {
-                let end = start + len;
-                (*start..end)
-                    .step_by(room)
-                    .map(move |start| Span { start, len: room.min(end - start) })
-            })
-            .map(|first| Piece { first, second: None })
-            .collect();
-        self.group(GroupKind::Documents { lang: lang.into() }, &ids, &pieces, stats)
+        let kind = GroupKind::Documents { lang: lang.into() };
+        self.group(kind, &stage.finish()?, self.options.length - 2, stats)
     }
 
     /// Packs the pairs of two languages, given as `(doc_id, source, target)` in any order.
@@ -120,18 +93,19 @@ impl<'a> PackWriter<'a> {
         tgt_lang: &str,
         texts: impl IntoIterator<Item = Result<(u64, T, T)>>,
     ) -> Result<PackStats> {
-        let mut ids = Vec::new();
-        let mut pairs: Vec<(u64, Piece)> = Vec::new();
+        let mut stage = self.stage()?;
         let mut stats = PackStats::default();
+        let seed = self.options.seed;
         let room = self.options.length - 4;
         let encode = |(src, tgt): &(T, T)| -> Result<(Vec<i32>, Vec<i32>)> {
             Ok((self.tokenizer.encode(src.as_ref())?, self.tokenizer.encode(tgt.as_ref())?))
         };
+        let size = |(src, tgt): &(T, T)| src.as_ref().len() + tgt.as_ref().len();
         let texts = texts.into_iter().map(|row| row.map(|(doc_id, src, tgt)| (doc_id, (src, tgt))));
-        in_batches(texts, encode, |doc_id, (mut src, mut tgt): (Vec<i32>, Vec<i32>)| {
+        in_batches(texts, size, encode, |doc_id, (mut src, mut tgt): (Vec<i32>, Vec<i32>)| {
             if src.is_empty() || tgt.is_empty() {
                 stats.empty += 1;
-                return;
+                return Ok(());
             }
             let both = src.len() + tgt.len();
             if both > room {
@@ -140,17 +114,10 @@ impl<'a> PackWriter<'a> {
                 src.truncate(kept);
                 tgt.truncate(room - kept);
             }
-            let first = Span { start: ids.len(), len: src.len() };
-            ids.extend(src);
-            let second = Some(Span { start: ids.len(), len: tgt.len() });
-            ids.extend(tgt);
-            pairs.push((doc_id, Piece { first, second }));
+            stage.push(id::keyed(doc_id, seed), doc_id, &src, &tgt)
         })?;
-        self.shuffle(&mut pairs);
-        stats.documents = pairs.len() as u64;
-        let pieces: Vec<Piece> = pairs.into_iter().map(|(_, piece)| piece).collect();
         let kind = GroupKind::Pairs { src_lang: src_lang.into(), tgt_lang: tgt_lang.into() };
-        self.group(kind, &ids, &pieces, stats)
+        self.group(kind, &stage.finish()?, room, stats)
     }
 
     /// Puts the files in their places and commits the manifest, whose parts, counts and group
@@ -193,17 +160,54 @@ impl<'a> PackWriter<'a> {
         Ok(statistics)
     }
 
-    /// The order of documents: by a hash of (seed, id), whatever order they came in.
-    fn shuffle<T>(&self, documents: &mut [(u64, T)]) {
-        let seed = self.options.seed;
-        documents.sort_by_cached_key(|(doc_id, _)| (id::keyed(*doc_id, seed), *doc_id));
+    /// Texts are packed in the order of a hash of (seed, id), whatever order they come in.
+    fn stage(&self) -> Result<Stage> {
+        Stage::new(&self.dir, self.options.memory / 2)
+    }
+
+    /// The pieces of each row as records `[place, row, piece, start, lengths]` in the order of rows.
+    fn rows(
+        &self,
+        name: &str,
+        staged: &Staged,
+        room: usize,
+        stats: &mut PackStats,
+    ) -> Result<Sorted<5>> {
+        let PackOptions { length, seed, window, memory } = self.options;
+        // The same key for all groups would give groups of equal size the same order.
+        let key = id::keyed(id::hash_fields([name]), seed);
+        let mut rows = Sorter::new(&self.dir, memory / 2);
+        let mut fit = Fit::new(length);
+        let mut placed = 0;
+        let mut waiting: Vec<Piece> = Vec::new();
+        let mut pieces = staged.pieces(room)?;
+        loop {
+            let piece = pieces.next().transpose()?;
+            let ended = piece.is_none();
+            waiting.extend(piece);
+            if ended || waiting.len() >= window.max(1) {
+                let sizes: Vec<usize> = waiting.iter().map(Piece::size).collect();
+                stats.tokens += sizes.iter().map(|size| *size as u64).sum::<u64>();
+                for (piece, row) in waiting.drain(..).zip(fit.place(&sizes)) {
+                    let [start, lengths] = piece.words();
+                    rows.push([id::keyed(row, key), row, placed, start, lengths])?;
+                    placed += 1;
+                }
+            }
+            if ended {
+                break;
+            }
+        }
+        stats.rows = fit.rows();
+        stats.padding = stats.rows * length as u64 - stats.tokens;
+        rows.finish()
     }
 
     fn group(
         &mut self,
         kind: GroupKind,
-        ids: &[i32],
-        pieces: &[Piece],
+        staged: &Staged,
+        room: usize,
         mut stats: PackStats,
     ) -> Result<PackStats> {
         let name = kind.name();
@@ -213,12 +217,9 @@ impl<'a> PackWriter<'a> {
         if self.done.contains_key(&name) {
             return Err(Error::usage(format!("the pack has `{name}` twice")));
         }
-        let PackOptions { length, seed, window } = self.options;
-        let sizes: Vec<usize> = pieces.iter().map(Piece::size).collect();
-        let rows = best_fit(&sizes, length, window);
-        stats.rows = rows.len() as u64;
-        stats.tokens = sizes.iter().map(|size| *size as u64).sum();
-        stats.padding = stats.rows * length as u64 - stats.tokens;
+        let length = self.options.length;
+        stats.documents = staged.len();
+        let rows = self.rows(&name, staged, room, &mut stats)?;
 
         let special = self.tokenizer.special();
         let meta = PackMeta { kind, length, pad: special.pad, tokenizer: self.fingerprint.clone() };
@@ -233,30 +234,32 @@ impl<'a> PackWriter<'a> {
         let mut writer =
             FileWriter::try_new_with_options(sink, &schema, options).map_err(failed)?;
 
-        // The same key for all groups would give groups of equal size the same order.
-        let key = id::keyed(id::hash_fields([name.as_str()]), seed);
-        let count = rows.len() as u64;
-        let order: Vec<usize> = (0..count).map(|i| id::permute(i, count, key) as usize).collect();
-        for block in order.chunks(RECORD_ROWS) {
-            let mut tokens: Vec<i32> = Vec::with_capacity(block.len() * length);
+        let item = || Arc::new(Field::new("item", DataType::Int32, false));
+        let mut rows = rows.groups(2)?;
+        loop {
+            let mut tokens: Vec<i32> = Vec::with_capacity(RECORD_ROWS * length);
             let mut lengths: Vec<i32> = Vec::new();
-            let mut documents: Vec<usize> = Vec::with_capacity(block.len());
-            for (i, row) in block.iter().enumerate() {
+            let mut documents: Vec<usize> = Vec::with_capacity(RECORD_ROWS);
+            for row in rows.by_ref().take(RECORD_ROWS) {
                 let before = lengths.len();
-                for piece in rows[*row].iter().map(|piece| &pieces[*piece]) {
-                    let sides = [(special.bos, Some(piece.first)), (special.eos, piece.second)];
-                    for (begin, side) in sides {
-                        let Some(Span { start, len }) = side else { continue };
+                for [.., start, words] in row? {
+                    let (first, second) = staged.ids(Piece::of([start, words]))?;
+                    for (begin, side) in [(special.bos, first), (special.eos, second)] {
+                        if side.is_empty() {
+                            continue;
+                        }
                         tokens.push(begin);
-                        tokens.extend_from_slice(&ids[start..start + len]);
+                        tokens.extend_from_slice(&side);
                         tokens.push(special.eos);
-                        lengths.push(len as i32 + 2);
+                        lengths.push(side.len() as i32 + 2);
                     }
                 }
-                tokens.resize((i + 1) * length, special.pad);
                 documents.push(lengths.len() - before);
+                tokens.resize(documents.len() * length, special.pad);
             }
-            let item = || Arc::new(Field::new("item", DataType::Int32, false));
+            if documents.is_empty() {
+                break;
+            }
             let tokens: ArrayRef = Arc::new(FixedSizeListArray::try_new(
                 item(),
                 length as i32,
@@ -288,18 +291,19 @@ impl<'a> PackWriter<'a> {
     }
 }
 
-/// Encodes rows on all threads, some thousand at a time, and takes the results in order.
+/// Encodes rows on all threads, some thousand or megabytes at a time, and takes the results in order.
 fn in_batches<T: Sync, U: Send>(
     rows: impl IntoIterator<Item = Result<(u64, T)>>,
+    size: impl Fn(&T) -> usize,
     encode: impl Fn(&T) -> Result<U> + Sync,
-    mut take: impl FnMut(u64, U),
+    mut take: impl FnMut(u64, U) -> Result<()>,
 ) -> Result<()> {
     let mut rows = rows.into_iter();
     loop {
-        let mut doc_ids = Vec::new();
-        let mut texts = Vec::new();
-        for row in rows.by_ref().take(ENCODED_AT_ONCE) {
-            let (doc_id, text) = row?;
+        let (mut doc_ids, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while texts.len() < ENCODED_AT_ONCE && bytes < BYTES_AT_ONCE {
+            let Some((doc_id, text)) = rows.next().transpose()? else { break };
+            bytes += size(&text);
             doc_ids.push(doc_id);
             texts.push(text);
         }
@@ -308,7 +312,7 @@ fn in_batches<T: Sync, U: Send>(
         }
         let encoded: Vec<U> = texts.par_iter().map(&encode).collect::<Result<_>>()?;
         for (doc_id, tokens) in doc_ids.into_iter().zip(encoded) {
-            take(doc_id, tokens);
+            take(doc_id, tokens)?;
         }
     }
 }
