@@ -165,7 +165,7 @@ impl Documents {
             }
             if let [(document, rest)] = some.as_slice() {
                 // One long text: what it gives is not held.
-                each(document, &self.text(document)?, rest, &mut take)?;
+                each(document, utf8(&self.text(document)?)?, rest, &mut take)?;
             } else {
                 let given: Vec<Vec<T>> = some
                     .par_iter()
@@ -175,7 +175,7 @@ impl Documents {
                             given.push(one);
                             Ok(())
                         };
-                        each(document, &self.text(document)?, rest, &mut push)?;
+                        each(document, utf8(&self.text(document)?)?, rest, &mut push)?;
                         Ok(given)
                     })
                     .collect::<Result<_>>()?;
@@ -187,11 +187,15 @@ impl Documents {
         Ok(())
     }
 
-    fn text(&self, document: &Document) -> Result<String> {
+    fn text(&self, document: &Document) -> Result<Vec<u8>> {
         let mut bytes = vec![0; document.bytes as usize];
         self.file.read_exact_at(&mut bytes, document.at).map_err(|e| Error::io(&self.dir, e))?;
-        String::from_utf8(bytes).map_err(|e| Error::internal(format!("a text read back: {e}")))
+        Ok(bytes)
     }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    simdutf8::basic::from_utf8(bytes).map_err(|e| Error::internal(format!("a text: {e}")))
 }
 
 /// The columns of a batch as the query names them.
