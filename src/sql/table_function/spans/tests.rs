@@ -321,3 +321,30 @@ fn rows_with_one_id_are_refused() {
     let error = found(&[doc(7, "a"), doc(7, "b")], by_bytes(100), None, 1).unwrap_err();
     assert_eq!(error.to_string(), "`doc_id` 7 stands twice in the table");
 }
+
+#[test]
+fn rows_count_code_points_and_keep_letters_whole() {
+    let rows = |first: &str, second: &str, rule: Rule| {
+        let mut docs = [doc(1, first), doc(2, second)];
+        docs[0].orders[0] = Some(1.0);
+        found(&docs, rule, None, 1).unwrap()
+    };
+    let chinese = [
+        "Sælir: 人人生而自由，在尊严和权利上一律平等。",
+        "前言。人人生而自由，在尊严和权利上一律平等。後記",
+    ];
+    let by_chars = |length| Rule::Windows(Windows::new(length), Unit::Characters);
+    for (rule, expected) in [
+        (by_bytes(30), vec![([2, 4, 19], Some(1))]),
+        (by_chars(19), vec![([2, 4, 19], Some(1))]),
+        (by_chars(20), vec![]),
+    ] {
+        assert_eq!(rows(chinese[0], chinese[1], rule), expected);
+    }
+    // The vowel sign is common to both, the consonant that it belongs to is not.
+    let hindi = ["कि सब लोग स्वतंत्र और समान हैं", "गि सब लोग स्वतंत्र और समान हैं"];
+    assert_eq!(rows(hindi[0], hindi[1], by_bytes(40)), [([2, 3, 28], Some(1))]);
+    // Greek letters share their first byte.
+    let greek = ["Πάντες οἱ ἄνθρωποι", "Οάντες οἱ ἄνθρωποι"];
+    assert_eq!(rows(greek[0], greek[1], by_bytes(20)), [([2, 2, 17], Some(1))]);
+}
