@@ -100,7 +100,7 @@ fn rows(doc: &Doc, removed: &[bool], kept: impl Fn(usize) -> Option<u64>) -> Vec
 
 /// The definition: a window goes when an equal one stands earlier and ends before it begins.
 fn naive(docs: &[Doc], length: usize, unit: Unit) -> Vec<Row> {
-    let mut firsts: BTreeMap<(Option<&str>, &str, &[u8]), (u64, usize)> = BTreeMap::new();
+    let mut firsts: BTreeMap<_, (u64, usize)> = BTreeMap::new();
     let mut all = Vec::new();
     for doc in ordered(docs) {
         let text = doc.text.as_deref().unwrap_or_default();
@@ -112,7 +112,7 @@ fn naive(docs: &[Doc], length: usize, unit: Unit) -> Vec<Row> {
         let mut copies = BTreeMap::new();
         for (i, window) in places.windows(length + 1).enumerate() {
             let (start, end) = (window[0], window[length]);
-            let key = (doc.within.as_deref(), "", &text.as_bytes()[start..end]);
+            let key = (doc.within.as_deref(), &text.as_bytes()[start..end]);
             match firsts.get(&key) {
                 None => {
                     firsts.insert(key, (doc.id, i));
