@@ -1,7 +1,9 @@
 //! `repeated_spans('table' [, {…}])`: the stretches of texts that stand in earlier texts too.
 //!
 //! Exact for any size of input: every window of the given length that stands twice is found.
-//! Nothing is removed here; `remove_spans` does that.
+//! Nothing is removed here; `remove_spans` does that. What it removes still stands elsewhere, letter
+//! by letter in the same surroundings, but not always in one piece: a first copy may lose a part
+//! that is in another window which stands earlier yet.
 
 use std::sync::Arc;
 
@@ -25,8 +27,9 @@ pub(super) const WITHIN: (&str, &str) =
 /// The option of both functions that says who keeps a copy.
 pub(super) const ORDER: (&str, &str) = (
     "order",
-    "numeric columns of the table, each with ` asc` or ` desc` (the default): what stands first \
-     by them keeps its copy; of equals the text of least hash, of equal texts the least `doc_id`",
+    "numeric columns of the table, compared as doubles, each with ` asc` or ` desc` (the default): \
+     what stands first by them keeps its copy; of equals the text of least hash, of equal texts \
+     the least `doc_id`",
 );
 
 /// The function.

@@ -45,7 +45,7 @@ pub(crate) fn texts(
 fn ranks(table: &Named, order: &str) -> Result<Vec<String>> {
     let wrong = |what: String| {
         Error::usage(format!("option `order` is `{order}`; expected {what}"))
-            .hint_with("write `{order: 'score desc, doc_id asc'}`")
+            .hint_with("write `{order: 'score desc, length asc'}`")
     };
     let mut ranks = Vec::new();
     for part in order.split(',').map(str::trim).filter(|_| !order.trim().is_empty()) {
