@@ -7,6 +7,7 @@ pub mod content;
 pub mod jaccard;
 pub mod minhash;
 pub mod shingle;
+pub mod spans;
 
 use crate::function::Function;
 

@@ -9,6 +9,7 @@ pub mod char_count;
 pub mod fix_text;
 pub mod mask_pii;
 pub mod normalize_text;
+pub mod remove_spans;
 pub mod sentence_count;
 pub mod strip_markup;
 pub mod word_count;
@@ -22,6 +23,7 @@ pub const FUNCTIONS: &[&Function] = &[
     &normalize_text::NORMALIZE_TEXT,
     &fix_text::FIX_TEXT,
     &mask_pii::MASK_PII,
+    &remove_spans::REMOVE_SPANS,
     &strip_markup::STRIP_MARKUP,
     &script::SCRIPT,
     &words::WORDS,

@@ -13,6 +13,9 @@ mod mixture;
 mod near_duplicates;
 mod options;
 mod read;
+mod repeated_lines;
+mod repeated_spans;
+mod spans;
 
 use std::sync::Arc;
 
@@ -35,6 +38,8 @@ pub(crate) const TABLE_FUNCTIONS: &[&TableFunction] = &[
     &manifest::MANIFEST,
     &exact_duplicates::EXACT_DUPLICATES,
     &near_duplicates::NEAR_DUPLICATES,
+    &repeated_spans::REPEATED_SPANS,
+    &repeated_lines::REPEATED_LINES,
     &mixture::MIXTURE,
 ];
 
