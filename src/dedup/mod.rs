@@ -3,6 +3,7 @@
 //! Kernels only: the external grouping is `store`'s, the table functions are `sql`'s.
 
 pub mod components;
+pub mod contamination;
 pub mod content;
 pub mod jaccard;
 pub mod minhash;
