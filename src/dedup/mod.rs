@@ -5,6 +5,7 @@
 pub mod components;
 pub mod contamination;
 pub mod content;
+pub mod diff;
 pub mod jaccard;
 pub mod minhash;
 pub mod shingle;

@@ -15,3 +15,4 @@ mod tidy;
 #[cfg(feature = "train")]
 mod train;
 mod util;
+mod why;
