@@ -35,7 +35,7 @@ impl Words {
         while let Some((token, ascii)) = stretch(text, rest) {
             rest = token.end;
             if ascii {
-                self.ascii(text.as_bytes(), token);
+                self.ascii(text, token);
             } else {
                 let mut at = token.start;
                 for segment in segment::segments(&text[token], None) {
@@ -50,7 +50,8 @@ impl Words {
     }
 
     /// Cuts a stretch of ASCII as UAX #29 does, without its tables.
-    fn ascii(&mut self, text: &[u8], stretch: Range<usize>) {
+    fn ascii(&mut self, whole: &str, stretch: Range<usize>) {
+        let text = whole.as_bytes();
         let mut at = stretch.start;
         while at < stretch.end {
             if !is_word_byte(text[at]) {
@@ -74,10 +75,8 @@ impl Words {
                 }
                 at += 1;
             }
-            let word = &text[start..at];
-            if word.iter().any(u8::is_ascii_alphanumeric)
-                && let Ok(word) = std::str::from_utf8(word)
-            {
+            let word = &whole[start..at];
+            if word.bytes().any(|b| b.is_ascii_alphanumeric()) {
                 self.word(word, start);
             }
         }
@@ -106,15 +105,16 @@ impl Words {
     }
 
     /// The hashes of all n-grams of a width, by the place of their first word.
-    pub fn grams(&self, width: usize) -> impl Iterator<Item = u64> + '_ {
-        let power = (0..width).fold(1u64, |power, _| power.wrapping_mul(BASE));
-        let ends = self.prefix.get(width..).unwrap_or_default();
-        // Widths share no hash: one more word is not one more n-gram of the same words.
-        let salt = id::keyed(width as u64, BASE);
-        self.prefix
-            .iter()
-            .zip(ends)
-            .map(move |(start, end)| mixed(end.wrapping_sub(start.wrapping_mul(power)) ^ salt))
+    pub fn grams(&self, width: &Width) -> impl Iterator<Item = u64> + '_ {
+        let ends = self.prefix.get(width.words..).unwrap_or_default();
+        let Width { power, salt, .. } = *width;
+        self.prefix.iter().zip(ends).map(move |(start, end)| of(*start, *end, power, salt))
+    }
+
+    /// The hash of the n-gram that begins at a place; `None` when the text ends before it does.
+    pub fn gram(&self, start: usize, width: &Width) -> Option<u64> {
+        let end = self.prefix.get(start + width.words)?;
+        Some(of(self.prefix[start], *end, width.power, width.salt))
     }
 
     /// The second hash of one n-gram.
@@ -127,6 +127,28 @@ impl Words {
     pub fn bytes(&self, start: usize, width: usize) -> Range<usize> {
         self.places[start].0 as usize..self.places[start + width - 1].1 as usize
     }
+}
+
+/// A number of words, with what the hashes of n-grams of so many need.
+#[derive(Debug, Clone, Copy)]
+pub struct Width {
+    /// The words.
+    pub words: usize,
+    power: u64,
+    salt: u64,
+}
+
+impl Width {
+    /// n-grams of some number of words.
+    pub fn new(words: usize) -> Self {
+        let power = (0..words).fold(1u64, |power, _| power.wrapping_mul(BASE));
+        // Widths share no hash: one more word is not one more n-gram of the same words.
+        Self { words, power, salt: id::keyed(words as u64, BASE) }
+    }
+}
+
+fn of(start: u64, end: u64, power: u64, salt: u64) -> u64 {
+    mixed(end.wrapping_sub(start.wrapping_mul(power)) ^ salt)
 }
 
 /// Spreads a number over all its bits (the finaliser of MurmurHash3).
@@ -184,7 +206,11 @@ mod tests {
     fn grams(text: &str, width: usize) -> Vec<(u64, u32)> {
         let mut words = Words::default();
         words.read(text);
-        words.grams(width).enumerate().map(|(i, g)| (g, words.check(i, width))).collect()
+        words
+            .grams(&Width::new(width))
+            .enumerate()
+            .map(|(i, g)| (g, words.check(i, width)))
+            .collect()
     }
 
     /// As the segmenter cuts, less what folds to nothing.

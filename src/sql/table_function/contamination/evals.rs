@@ -11,13 +11,14 @@ use arrow::datatypes::{DataType, UInt64Type};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::run::{Rule, Space};
-use crate::dedup::contamination::grams::Words;
+use crate::dedup::contamination::grams::{Width, Words};
 use crate::error::{Error, Result};
 use crate::sql::table_function::Batches;
 use crate::store::group::{Sorted, Sorter};
 
-/// `[hash, check | n-grams of the item, benchmark | language | column, eval_id]`.
-pub(super) type Grams = Sorted<4>;
+/// `[hash, check | n-grams of the item, benchmark | language | column, eval_id, hash of the first
+/// words]`.
+pub(super) type Grams = Sorted<5>;
 
 /// An evaluation set as it is read.
 #[derive(Debug, Clone)]
@@ -103,8 +104,11 @@ struct Item {
     /// The place of its column.
     column: usize,
     /// The words of its n-grams and their hashes, or nothing when it has too few words.
-    grams: Option<(usize, Vec<(u64, u32)>)>,
+    grams: Option<(usize, Vec<Gram>)>,
 }
+
+/// Both hashes of an n-gram, and the hash of its first words.
+type Gram = (u64, u32, u64);
 
 /// Reads all evaluation sets, each from its input.
 pub(super) fn read(
@@ -143,7 +147,7 @@ pub(super) fn read(
 }
 
 struct Reader {
-    grams: Sorter<4>,
+    grams: Sorter<5>,
     benchmarks: Names,
     languages: Names,
     columns: Names,
@@ -167,8 +171,9 @@ impl Reader {
             self.widths.insert(*width);
             let column = self.columns.number(&set.columns[item.column], "columns of texts")?;
             let of = u64::from(benchmark) << 32 | u64::from(lang) << 16 | u64::from(column);
-            for (hash, check) in grams {
-                self.grams.push([*hash, u64::from(*check) << 32 | grams.len() as u64, of, id])?;
+            for (hash, check, beginning) in grams {
+                let about = u64::from(*check) << 32 | grams.len() as u64;
+                self.grams.push([*hash, about, of, id, *beginning])?;
             }
         }
         Ok(())
@@ -232,8 +237,11 @@ fn items<'t>(
             words.read(text);
             let width = words.len().min(rule.ngram);
             let grams = (width >= rule.min_words).then(|| {
-                let grams = words.grams(width).enumerate();
-                let mut grams: Vec<_> = grams.map(|(i, g)| (g, words.check(i, width))).collect();
+                let beginnings = words.grams(&Width::new(rule.min_words));
+                let grams = words.grams(&Width::new(width)).zip(beginnings).enumerate();
+                let mut grams: Vec<Gram> = grams
+                    .map(|(i, (gram, beginning))| (gram, words.check(i, width), beginning))
+                    .collect();
                 grams.sort_unstable();
                 grams.dedup();
                 (width, grams)

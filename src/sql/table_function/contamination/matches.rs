@@ -46,7 +46,7 @@ pub(super) fn join(candidates: &Candidates, evals: &Evals, space: &Space) -> Res
     let mut items = Items { groups: evals.grams.groups(1)?, group: Vec::new() };
     for candidate in candidates.iter()? {
         let [hash, about, doc, place, passage] = candidate?;
-        for [_, check, of, eval_id] in items.with(hash)? {
+        for [_, check, of, eval_id, _] in items.with(hash)? {
             if check >> 32 != about >> 32 {
                 continue;
             }
@@ -68,12 +68,12 @@ pub(super) fn join(candidates: &Candidates, evals: &Evals, space: &Space) -> Res
 
 /// The items of each n-gram, for hashes in ascending order.
 struct Items<'a> {
-    groups: Groups<'a, 4>,
-    group: Vec<[u64; 4]>,
+    groups: Groups<'a, 5>,
+    group: Vec<[u64; 5]>,
 }
 
 impl Items<'_> {
-    fn with(&mut self, hash: u64) -> Result<&[[u64; 4]]> {
+    fn with(&mut self, hash: u64) -> Result<&[[u64; 5]]> {
         while self.group.first().is_none_or(|first| first[0] < hash) {
             match self.groups.next() {
                 Some(group) => self.group = group?,

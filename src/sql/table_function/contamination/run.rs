@@ -13,9 +13,11 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 
 use super::evals::{self, EvalSet};
+use super::matches;
 use super::rows::Rows;
-use super::{matches, scan};
+use super::scan::{self, Sieve};
 use crate::dedup::contamination::filter::Filter;
+use crate::dedup::contamination::grams::Width;
 use crate::error::{Error, Result};
 use crate::sql::table_function::{Batches, Limits};
 
@@ -72,12 +74,17 @@ pub(super) fn run(
     let evals = evals::read(sets, inputs, rule, &space)?;
     let mut filter = Filter::new(evals.grams.len(), space.memory);
     for gram in evals.grams.iter()? {
-        filter.insert(gram?[0]);
+        let [hash, .., beginning] = gram?;
+        filter.insert(hash, beginning);
     }
-    let (candidates, mut passages) =
-        scan::scan(training, columns.len(), &filter, &evals.widths, &space)?;
+    let sieve = Sieve {
+        filter,
+        beginning: Width::new(rule.min_words),
+        widths: evals.widths.iter().map(|words| Width::new(*words)).collect(),
+    };
+    let (candidates, mut passages) = scan::scan(training, columns.len(), &sieve, &space)?;
     passages.finish()?;
-    drop(filter);
+    drop(sieve);
     let matches = matches::join(&candidates, &evals, &space)?;
     drop(candidates);
     let mut rows = Rows::default();

@@ -4,7 +4,6 @@
 //! to an unnamed file, from which the match is cut when it is known: texts are read once, in
 //! whatever order they come.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -18,7 +17,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::run::Space;
 use crate::dedup::contamination::filter::Filter;
-use crate::dedup::contamination::grams::Words;
+use crate::dedup::contamination::grams::{Width, Words};
 use crate::dedup::contamination::spans::Span;
 use crate::error::{Error, Result};
 use crate::sql::table_function::Batches;
@@ -26,6 +25,15 @@ use crate::store::group::{Sorted, Sorter};
 
 /// `[hash, check | column, doc_id, start | code points, passage]`; places are in code points.
 pub(super) type Candidates = Sorted<5>;
+
+/// What n-grams are held against.
+pub(super) struct Sieve {
+    pub filter: Filter,
+    /// The words that every n-gram begins with.
+    pub beginning: Width,
+    /// All numbers of words that n-grams have.
+    pub widths: Vec<Width>,
+}
 
 /// A stretch of a text that n-grams were let through in.
 struct Run {
@@ -50,14 +58,13 @@ struct Hit {
 pub(super) fn scan(
     input: Batches,
     columns: usize,
-    filter: &Filter,
-    widths: &BTreeSet<usize>,
+    sieve: &Sieve,
     space: &Space,
 ) -> Result<(Candidates, Passages)> {
     let mut candidates = Sorter::new(&space.dir, space.memory);
     let mut passages = Passages::new(&space.dir)?;
     for batch in input {
-        for run in runs(&batch?, columns, filter, widths, space)?.into_iter().flatten() {
+        for run in runs(&batch?, columns, sieve, space)?.into_iter().flatten() {
             let passage = passages.push(&run)?;
             for hit in &run.hits {
                 candidates.push([
@@ -77,8 +84,7 @@ pub(super) fn scan(
 fn runs(
     batch: &RecordBatch,
     columns: usize,
-    filter: &Filter,
-    widths: &BTreeSet<usize>,
+    sieve: &Sieve,
     space: &Space,
 ) -> Result<Vec<Vec<Run>>> {
     let column = |name: &str, ty| match batch.column_by_name(name) {
@@ -99,7 +105,7 @@ fn runs(
         for (i, texts) in texts.iter().enumerate().filter(|(_, texts)| texts.is_valid(row)) {
             let text = texts.as_string_view().value(row);
             words.read(text);
-            for (bytes, start, hits) in in_text(text, words, filter, widths) {
+            for (bytes, start, hits) in in_text(text, words, sieve) {
                 let lang = if langs.is_valid(row) { langs.as_string_view().value(row) } else { "" };
                 let text = text[bytes].to_string();
                 let (doc, lang, column) = (ids.value(row), lang.to_string(), i as u16);
@@ -113,17 +119,17 @@ fn runs(
 }
 
 /// The stretches of a text with what was let through in them: bytes, and the first code point.
-fn in_text(
-    text: &str,
-    words: &Words,
-    filter: &Filter,
-    widths: &BTreeSet<usize>,
-) -> Vec<(Range<usize>, u32, Vec<Hit>)> {
+fn in_text(text: &str, words: &Words, sieve: &Sieve) -> Vec<(Range<usize>, u32, Vec<Hit>)> {
     let mut hits: Vec<(Range<usize>, u64, u32)> = Vec::new();
-    for width in widths {
-        for (i, hash) in words.grams(*width).enumerate() {
-            if filter.may_have(hash) {
-                hits.push((words.bytes(i, *width), hash, words.check(i, *width)));
+    for (i, beginning) in words.grams(&sieve.beginning).enumerate() {
+        if !sieve.filter.may_begin(beginning) {
+            continue;
+        }
+        for width in &sieve.widths {
+            if let Some(hash) = words.gram(i, width)
+                && sieve.filter.may_have(hash)
+            {
+                hits.push((words.bytes(i, width.words), hash, words.check(i, width.words)));
             }
         }
     }
