@@ -1,7 +1,7 @@
 //! What both have: the n-grams of training texts joined with those of evaluation sets, and the
 //! rows that they make, a document, an item and a column of the document at a time.
 
-use super::evals::{Evals, Grams};
+use super::evals::Evals;
 use super::run::{Rule, Space};
 use super::scan::{Candidates, Passages};
 use crate::dedup::contamination::spans::{Span, longest, merged};

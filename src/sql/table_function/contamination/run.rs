@@ -100,7 +100,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
-    use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt64Array};
+    use arrow::array::{ArrayRef, AsArray, StringArray, UInt64Array};
     use arrow::datatypes::{Float64Type, UInt64Type};
     use proptest::prelude::*;
 
