@@ -31,7 +31,7 @@ fn entry(c: char) -> u32 {
     let mut letters = letters(c);
     match (letters.next(), letters.next()) {
         (None, _) => NOTHING,
-        (Some(one), None) if one == '0' => DIGIT,
+        (Some('0'), None) => DIGIT,
         (Some(one), None) => u32::from(one),
         _ => SEVERAL,
     }
