@@ -141,16 +141,19 @@ impl Args<'_> {
     /// The table of a name; a path is opened as a file.
     pub fn named(&self, name: &str) -> Result<Named> {
         let reference = parse_name(name);
-        let provider = match self.find(&reference)? {
-            Some(provider) => provider,
-            None if files::is_path(name) => self.open(name, None)?,
+        let (sql, provider) = match self.find(&reference)? {
+            Some(provider) => (reference.to_quoted_string(), provider),
+            // In a query, a path stands in single quotes.
+            None if files::is_path(name) => {
+                (format!("'{}'", name.replace('\'', "''")), self.open(name, None)?)
+            }
             None => {
                 let names = super::session::table_names(self.state);
                 let error = Error::unknown("table", name, names.iter().map(String::as_str));
                 return Err(error.within(format!("{}()", self.function.name)));
             }
         };
-        Ok(Named { sql: reference.to_quoted_string(), name: name.into(), provider })
+        Ok(Named { sql, name: name.into(), provider })
     }
 
     /// The table of a name that hexapla gives, if the session has it; errors when it is damaged.
