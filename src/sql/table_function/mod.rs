@@ -143,9 +143,9 @@ impl Args<'_> {
         let reference = parse_name(name);
         let (sql, provider) = match self.find(&reference)? {
             Some(provider) => (reference.to_quoted_string(), provider),
-            // In a query, a path stands in single quotes.
+            // A query inside of a plan opens no files by itself.
             None if files::is_path(name) => {
-                (format!("'{}'", name.replace('\'', "''")), self.open(name, None)?)
+                (format!("read('{}')", name.replace('\'', "''")), self.open(name, None)?)
             }
             None => {
                 let names = super::session::table_names(self.state);
