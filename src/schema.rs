@@ -60,6 +60,7 @@ schemas!(
     "pairs_kept",
     "deduped",
     "pairs_deduped",
+    "contaminated",
     "split",
     "sized",
     "sizes",

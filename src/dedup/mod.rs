@@ -3,7 +3,9 @@
 //! Kernels only: the external grouping is `store`'s, the table functions are `sql`'s.
 
 pub mod components;
+pub mod contamination;
 pub mod content;
+pub mod diff;
 pub mod jaccard;
 pub mod minhash;
 pub mod shingle;

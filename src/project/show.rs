@@ -61,12 +61,7 @@ pub struct Raw {
 pub fn show(dir: &Path, table: &str, id: u64) -> Result<Shown> {
     let tables = Tables::open(dir, table)?;
     let asked = &tables.asked;
-    let columns = tables.session.schema(&format!("SELECT * FROM {}", asked.sql))?;
-    if columns.column_with_name("doc_id").is_none() {
-        let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
-        return Err(Error::usage(format!("table `{table}` has no `doc_id`"))
-            .hint_with(format!("its columns are {}", names.join(", "))));
-    }
+    tables.require_ids(table)?;
     let rows = tables.rows(asked, id)?;
     if rows.num_rows() == 0 {
         return Err(tables.missing(table, id)?);
@@ -87,23 +82,23 @@ pub fn show(dir: &Path, table: &str, id: u64) -> Result<Shown> {
 }
 
 /// A table that can be asked.
-struct Asked {
-    name: String,
+pub(super) struct Asked {
+    pub name: String,
     /// As a query names it.
-    sql: String,
+    pub sql: String,
     manifest: Option<Manifest>,
 }
 
 /// The table that was asked for, and those that hold text.
-struct Tables {
-    session: Session,
+pub(super) struct Tables {
+    pub session: Session,
     root: PathBuf,
-    asked: Asked,
-    sources: Vec<Asked>,
+    pub asked: Asked,
+    pub sources: Vec<Asked>,
 }
 
 impl Tables {
-    fn open(dir: &Path, table: &str) -> Result<Self> {
+    pub fn open(dir: &Path, table: &str) -> Result<Self> {
         let project = match dir.join(PROJECT_FILE).exists() || dir.as_os_str() != "." {
             true => Some(Project::open(dir)?),
             false => None,
@@ -115,12 +110,7 @@ impl Tables {
         // One thread's plans read row groups in order, and stop at what statistics rule out.
         let session = session.serial([])?;
         let names = session.tables();
-        let stored = |name: &str| Asked {
-            name: name.into(),
-            sql: name.split('.').map(quoted).collect::<Vec<_>>().join("."),
-            // A damaged one is told by the query that reads the table.
-            manifest: Manifest::read(&dir.join("tables").join(name)).ok().flatten(),
-        };
+        let stored = |name: &str| stored(dir, name);
         let folder = Path::new(table);
         let known = names.iter().any(|name| name == table);
         if !known && let Some(asked) = at(folder)? {
@@ -142,8 +132,24 @@ impl Tables {
         Ok(Self { session, root: dir.into(), asked, sources })
     }
 
+    /// A table of the project by its name.
+    pub fn stored(&self, name: &str) -> Asked {
+        stored(&self.root, name)
+    }
+
+    /// Errors unless the table that was asked for has ids.
+    pub fn require_ids(&self, table: &str) -> Result<()> {
+        let columns = self.session.schema(&format!("SELECT * FROM {}", self.asked.sql))?;
+        if columns.column_with_name("doc_id").is_some() {
+            return Ok(());
+        }
+        let names: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
+        Err(Error::usage(format!("table `{table}` has no `doc_id`"))
+            .hint_with(format!("its columns are {}", names.join(", "))))
+    }
+
     /// The rows with an id.
-    fn rows(&self, table: &Asked, id: u64) -> Result<RecordBatch> {
+    pub fn rows(&self, table: &Asked, id: u64) -> Result<RecordBatch> {
         let sql = format!("SELECT * FROM {} WHERE doc_id = {id}", table.sql);
         let batches = self.session.query(&sql)?;
         let schema = batches.first().map(RecordBatch::schema);
@@ -159,7 +165,7 @@ impl Tables {
     }
 
     /// The error of an id that the table lacks.
-    fn missing(&self, table: &str, id: u64) -> Result<Error> {
+    pub fn missing(&self, table: &str, id: u64) -> Result<Error> {
         let of =
             |what: &str| self.number(&format!("SELECT {what}(doc_id) FROM {}", self.asked.sql));
         let (Some(first), Some(last)) = (of("min")?, of("max")?) else {
@@ -224,6 +230,16 @@ impl Tables {
     }
 }
 
+/// A table of the project in a folder.
+fn stored(dir: &Path, name: &str) -> Asked {
+    Asked {
+        name: name.into(),
+        sql: name.split('.').map(quoted).collect::<Vec<_>>().join("."),
+        // A damaged one is told by the query that reads the table.
+        manifest: Manifest::read(&dir.join("tables").join(name)).ok().flatten(),
+    }
+}
+
 /// The table in a folder.
 fn at(folder: &Path) -> Result<Option<Asked>> {
     let Some(manifest) = Manifest::read(folder)? else { return Ok(None) };
@@ -240,7 +256,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// A value of the first row as text.
-fn text(rows: &RecordBatch, column: &str) -> Option<String> {
+pub(super) fn text(rows: &RecordBatch, column: &str) -> Option<String> {
     let column = rows.column_by_name(column).filter(|column| column.is_valid(0))?;
     array_value_to_string(column, 0).ok()
 }

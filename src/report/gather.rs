@@ -4,17 +4,19 @@
 //! Nothing is built: what is not there is left out, and so is a damaged table, which is named.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::metrics;
 use super::model::{
-    Clusters, Dropped, Eval, Flow, Group, Kind, Language, Mix, Report, Sample, Share, Stage, Step,
+    Clusters, Contaminated, Contamination, Dropped, Eval, Flow, Group, Kind, Language, Mix, Report,
+    Sample, Share, Stage, Step,
 };
 use super::pick::{Draw, fetch};
 use super::rows::{Fault, Result, Rows, detected, float, text, uint};
 use crate::error::{self, Error};
+use crate::id;
 use crate::store::manifest::Manifest;
 use crate::store::table::Table;
 
@@ -40,6 +42,9 @@ pub fn gather(project: &Path) -> error::Result<Report> {
         } else if let Some(eval) = name.strip_prefix("eval.") {
             let evals = tables.without_damaged(|| evaluation(&tables, name, eval));
             report.evals.extend(evals.into_iter().flatten());
+        } else if name.ends_with("contaminated") {
+            let found = tables.without_damaged(|| contamination(&tables, name));
+            report.contaminations.extend(found.flatten());
         }
     }
     report.unreadable = tables.faults();
@@ -305,6 +310,54 @@ fn range(size: u64) -> (u64, u64) {
             (high / 2 + 1, high)
         }
     }
+}
+
+/// What of each benchmark and language is found, in one walk; items are told by their hashes.
+fn contamination(tables: &Tables, name: &str) -> Result<Option<Contamination>> {
+    #[derive(Default)]
+    struct Found {
+        told: Contaminated,
+        items: BTreeSet<u64>,
+        document: Option<u64>,
+        most: f64,
+    }
+    let Some(table) = tables.open(name)? else { return Ok(None) };
+    let mut found: BTreeMap<(String, String), Found> = BTreeMap::new();
+    let mut rows = Rows::of(&table)?;
+    while let (Some(id), Some((batch, row))) = (rows.id(), rows.row()) {
+        let cell = |column| text(batch, column, row).unwrap_or_default().to_string();
+        let number = |column| uint(batch, column, row).unwrap_or_default();
+        let one = found.entry((cell("benchmark"), cell("lang"))).or_default();
+        // Of an item that has no language, the count is that of its benchmark.
+        one.told.items = number("items");
+        one.told.too_short = number("too_short");
+        one.told.ngrams += number("matched");
+        let item = [number("eval_id").to_string(), cell("eval_column")];
+        one.items.insert(id::hash_fields(item.iter().map(String::as_str)));
+        one.told.documents += u64::from(one.document.replace(id) != Some(id));
+        let containment = float(batch, "containment", row).unwrap_or_default();
+        if containment > one.most {
+            one.most = containment;
+            one.told.sample = Sample {
+                doc_id: id,
+                texts: vec![(cell("match"), cell("lang"))],
+                note: format!(
+                    "{} {} {} · containment {containment:.2}",
+                    cell("benchmark"),
+                    item[0],
+                    item[1]
+                ),
+            };
+        }
+        rows.step()?;
+    }
+    let benchmarks = found.into_iter().map(|((benchmark, lang), one)| Contaminated {
+        benchmark,
+        lang,
+        found: one.items.len() as u64,
+        ..one.told
+    });
+    Ok(Some(Contamination { table: name.into(), benchmarks: benchmarks.collect() }))
 }
 
 fn plan(tables: &Tables, table: &str, name: &str) -> Result<Option<Mix>> {

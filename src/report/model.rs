@@ -9,6 +9,8 @@ pub struct Report {
     pub flows: Vec<Flow>,
     /// What the rules of each query cost, where somebody asked them.
     pub costs: Vec<Costs>,
+    /// What of evaluation sets stands in documents, where that was asked.
+    pub contaminations: Vec<Contamination>,
     /// The mixtures that were planned.
     pub mixes: Vec<Mix>,
     /// The training runs.
@@ -181,6 +183,36 @@ pub struct Group {
     pub size: u64,
     /// The row that survives.
     pub kept: Sample,
+}
+
+/// A table of documents that hold evaluation items.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contamination {
+    /// The table's name.
+    pub table: String,
+    /// By benchmark and language, by name. One of which nothing is found is not there.
+    pub benchmarks: Vec<Contaminated>,
+}
+
+/// What of a benchmark in a language stands in documents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contaminated {
+    /// The benchmark.
+    pub benchmark: String,
+    /// The language, empty where none is known.
+    pub lang: String,
+    /// Items that were looked for.
+    pub items: u64,
+    /// Items with too few words.
+    pub too_short: u64,
+    /// Items that were found.
+    pub found: u64,
+    /// Documents that hold one.
+    pub documents: u64,
+    /// n-grams that are shared, over all documents and items.
+    pub ngrams: u64,
+    /// The document that has most of an item, with what it has.
+    pub sample: Sample,
 }
 
 /// One planned mixture.

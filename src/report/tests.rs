@@ -369,3 +369,35 @@ fn a_damaged_table_is_named_and_the_rest_is_shown() {
         }
     }
 }
+
+#[test]
+fn contamination_is_told_by_benchmark_and_language() {
+    let dir = tempfile::tempdir().unwrap();
+    Columns::new()
+        .ids("doc_id", [1, 1, 1, 4, 5].into_iter())
+        .words("benchmark", ["mgsm", "mgsm", "sögur", "mgsm", "mgsm"].into_iter())
+        .ids("eval_id", [7, 8, 7, 7, 7].into_iter())
+        .words("eval_column", ["text"; 5].into_iter())
+        .words("lang", ["cmn_Hans", "cmn_Hans", "isl_Latn", "cmn_Hans", "tha_Thai"].into_iter())
+        .numbers("containment", [0.2, 1.0, 0.5, 0.9, 0.25].into_iter())
+        .ids("matched", [2, 10, 5, 9, 1].into_iter())
+        .words("match", ["小明昨天", "在北京的图书馆", "karl <i>og", "小明", "วันนี้"].into_iter())
+        .ids("items", [250, 250, 40, 250, 250].into_iter())
+        .ids("too_short", [3, 3, 0, 3, 1].into_iter())
+        .write(dir.path(), "contaminated");
+    let report = gather(dir.path()).unwrap();
+    let found = &report.contaminations[0].benchmarks;
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| (&*one.benchmark, &*one.lang, one.items, one.found, one.documents, one.ngrams))
+        .collect();
+    let expected = [
+        ("mgsm", "cmn_Hans", 250, 2, 2, 21),
+        ("mgsm", "tha_Thai", 250, 1, 1, 1),
+        ("sögur", "isl_Latn", 40, 1, 1, 5),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(found[0].sample.texts[0].0, "在北京的图书馆");
+    let page = render(&report);
+    assert!(page.contains("<section id=\"contamination\"") && page.contains("karl &lt;i&gt;og"));
+}

@@ -131,7 +131,7 @@ pub(super) async fn listing(
 }
 
 /// The files that a path or glob stands for, sorted by name.
-fn expand(path: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn expand(path: &str) -> Result<Vec<PathBuf>> {
     if Path::new(path).is_file() {
         return Ok(vec![path.into()]);
     }

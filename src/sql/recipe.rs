@@ -37,6 +37,7 @@ queries!(
     "pairs_measured",
     "pairs_kept",
     "pairs_deduped",
+    "contaminated",
     "split",
     "sized",
     "sizes",
@@ -384,7 +385,7 @@ fn placeholder(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn expression(text: &str) -> Result<Expr> {
+pub(super) fn expression(text: &str) -> Result<Expr> {
     Parser::new(&GenericDialect {})
         .try_with_sql(text)
         .and_then(|mut parser| parser.parse_expr())

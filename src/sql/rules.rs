@@ -4,8 +4,10 @@
 //! Here it becomes one expression a rule, so that every rule can be asked about every row. Runs
 //! nothing.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Select, SelectItem, SetExpr, Statement, TableFactor,
+    Expr, GroupByExpr, Ident, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
 };
 
 use super::recipe;
@@ -65,6 +67,42 @@ pub fn rules(sql: &str) -> Result<Option<Rules>> {
     ];
     let from = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Ok(Some(Rules { rules: alone(&reason), from, stored }))
+}
+
+/// The columns that an expression reads, as they are written, in the order in which they are met.
+/// Errors when it is no expression.
+///
+/// ```
+/// let read = hexapla::sql::rules::columns_read("CASE WHEN n < 5 OR NOT q.keep THEN q['why'] END")?;
+/// assert_eq!(read, ["n", "q.keep", "q['why']"]);
+/// # Ok::<(), hexapla::error::Error>(())
+/// ```
+pub fn columns_read(expr: &str) -> Result<Vec<String>> {
+    struct Columns(Vec<String>);
+    impl Visitor for Columns {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let column = match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr.to_string(),
+                Expr::CompoundFieldAccess { .. } => expr.to_string(),
+                _ => return ControlFlow::Continue(()),
+            };
+            // What stands inside of `a['b']` was told with it.
+            if !self
+                .0
+                .iter()
+                .any(|known| *known == column || known.starts_with(&format!("{column}[")))
+            {
+                self.0.push(column);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut columns = Columns(Vec::new());
+    // Nothing breaks: the walk only collects.
+    let _ = recipe::expression(expr)?.visit(&mut columns);
+    Ok(columns.0)
 }
 
 fn is_reason(name: &Ident) -> bool {

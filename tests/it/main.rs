@@ -16,3 +16,4 @@ mod tidy;
 #[cfg(feature = "train")]
 mod train;
 mod util;
+mod why;

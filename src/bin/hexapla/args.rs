@@ -93,6 +93,8 @@ pub enum Command {
     Explain(crate::explain::Args),
     /// Show a row of a table and the bytes that it was read from
     Show(crate::show::Args),
+    /// Tell why a row was dropped, or whose duplicate it is
+    Why(crate::why::Args),
     /// Train and evaluate models that tell languages
     Lid(crate::lid::Args),
     /// Measure thresholds and stop words of each language from a table
@@ -129,6 +131,7 @@ impl Command {
             Command::Sql(args) => crate::sql::run(args, ui),
             Command::Explain(args) => crate::explain::run(args, ui),
             Command::Show(args) => crate::show::run(args, ui),
+            Command::Why(args) => crate::why::run(args, ui),
             Command::Lid(args) => crate::lid::run(args, ui),
             Command::Thresholds(args) => crate::thresholds::run(args, ui),
             Command::Functions(args) => crate::functions::run(args, ui),

@@ -25,6 +25,7 @@ mod thresholds;
 mod train;
 mod ui;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 use std::sync::Mutex;

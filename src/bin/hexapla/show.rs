@@ -23,10 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
-    let id = args.id.parse().map_err(|_| {
-        Error::usage(format!("`{}` is no id of a row", args.id))
-            .hint_with("give the decimal number of the column `doc_id`")
-    })?;
+    let id = parse_id(&args.id)?;
     let shown = show::show(&args.project.project, &args.table, id)?;
     if ui.json() {
         let rows = |batch: &RecordBatch| table::values(std::slice::from_ref(batch));
@@ -65,6 +62,14 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The id of a row from its digits.
+pub fn parse_id(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        Error::usage(format!("`{text}` is no id of a row"))
+            .hint_with("give the decimal number of the column `doc_id`")
+    })
+}
+
 /// Each value on a line of its own after its name; further lines of a text are indented.
 fn lines(rows: &RecordBatch) -> Result<String> {
     let mut out = String::new();
@@ -98,7 +103,7 @@ fn bytes(raw: &Raw) -> String {
 }
 
 /// Text that does nothing to a terminal: control characters but line ends and tabs are escaped.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

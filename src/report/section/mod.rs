@@ -2,6 +2,7 @@
 //!
 //! A section says `None` when there is nothing to show; it never fails.
 
+mod contamination;
 mod dropped;
 mod duplicates;
 mod evaluation;
@@ -33,6 +34,7 @@ pub(super) const SECTIONS: &[fn(&Report) -> Option<Section>] = &[
     rules::section,
     dropped::section,
     duplicates::section,
+    contamination::section,
     training::section,
     evaluation::section,
 ];

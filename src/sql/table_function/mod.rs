@@ -5,6 +5,7 @@
 //! done by the [`Lazy`] table that it returns, when that is scanned. Tables are named by text,
 //! options are one struct literal: `near_duplicates('kept', {threshold: 0.8})`.
 
+mod contamination;
 mod duplicates;
 mod exact_duplicates;
 mod lazy;
@@ -40,6 +41,7 @@ pub(crate) const TABLE_FUNCTIONS: &[&TableFunction] = &[
     &near_duplicates::NEAR_DUPLICATES,
     &repeated_spans::REPEATED_SPANS,
     &repeated_lines::REPEATED_LINES,
+    &contamination::CONTAMINATION,
     &mixture::MIXTURE,
 ];
 
@@ -138,18 +140,25 @@ impl Args<'_> {
 
     /// The table whose name stands at a place; a path is opened as a file.
     pub fn table(&self, place: usize) -> Result<Named> {
-        let name = self.text(place, "a table's name")?;
-        let reference = parse_name(&name);
-        let provider = match self.find(&reference)? {
-            Some(provider) => provider,
-            None if files::is_path(&name) => self.open(&name, None)?,
+        self.named(&self.text(place, "a table's name")?)
+    }
+
+    /// The table of a name; a path is opened as a file.
+    pub fn named(&self, name: &str) -> Result<Named> {
+        let reference = parse_name(name);
+        let (sql, provider) = match self.find(&reference)? {
+            Some(provider) => (reference.to_quoted_string(), provider),
+            // A query inside of a plan opens no files by itself.
+            None if files::is_path(name) => {
+                (format!("read('{}')", name.replace('\'', "''")), self.open(name, None)?)
+            }
             None => {
                 let names = super::session::table_names(self.state);
-                let error = Error::unknown("table", &name, names.iter().map(String::as_str));
+                let error = Error::unknown("table", name, names.iter().map(String::as_str));
                 return Err(error.within(format!("{}()", self.function.name)));
             }
         };
-        Ok(Named { sql: reference.to_quoted_string(), name, provider })
+        Ok(Named { sql, name: name.into(), provider })
     }
 
     /// The table of a name that hexapla gives, if the session has it; errors when it is damaged.
