@@ -72,6 +72,10 @@ pub(super) fn run(
     let mut inputs = inputs.into_iter();
     let training = inputs.next().ok_or_else(|| Error::internal("no input of training texts"))?;
     let evals = evals::read(sets, inputs, rule, &space)?;
+    if evals.grams.is_empty() {
+        // Nothing is looked for, as in a project without evaluation sets.
+        return Ok(());
+    }
     let mut filter = Filter::new(evals.grams.len(), space.memory);
     for gram in evals.grams.iter()? {
         let [hash, .., beginning] = gram?;
