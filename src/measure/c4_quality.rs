@@ -11,6 +11,7 @@ use regex::bytes::Regex;
 
 use super::dolma;
 use super::python::{lines, split, strip};
+use super::sentences::count_sentences;
 use super::verdict::{self, Profile};
 use crate::error::Result;
 use crate::function::{Family, Function, Row, Signature, Value};
@@ -71,7 +72,7 @@ pub const C4_QUALITY: Function = Function {
             ("c4_quality('यह एक वाक्य है।')['n_no_terminal_punct']", "1"),
             ("c4_quality('Lorem ipsum is not a text.', 'en', 'tfds')['reason']", "loremipsum"),
         ],
-        version: 2,
+        version: 3,
     },
     body: call,
 };
@@ -229,12 +230,13 @@ const PROFILES: &[Profile] = &[Profile::Hexapla, Profile::Datatrove, Profile::Tf
 
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
     let text = args[0].text().unwrap_or_default();
-    let rules = match Profile::named(args[2].text(), PROFILES)? {
-        Profile::Dolma => return write(&dolma::c4_quality(text), out),
-        Profile::Tfds => C4Rules::TFDS,
-        _ => C4Rules::DATATROVE,
+    let lang = args[1].text();
+    let c4 = match Profile::named(args[2].text(), PROFILES)? {
+        Profile::Dolma => dolma::c4_quality(text),
+        Profile::Tfds => c4_quality(text, &C4Rules::TFDS, |line| segment::sentences(line).count()),
+        _ => c4_quality(text, &C4Rules::DATATROVE, |line| count_sentences(line, lang)),
     };
-    write(&c4_quality(text, &rules, |line| segment::sentences(line).count()), out)
+    write(&c4, out)
 }
 
 /// Writes the cells of one row.

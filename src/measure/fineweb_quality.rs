@@ -39,7 +39,7 @@ pub const FINEWEB_QUALITY: Function = Function {
             ("fineweb_quality('वह घर गया।')['reason']", "short_line_ratio"),
             ("fineweb_quality('Собака спала под большим круглым столом.')['keep']", "true"),
         ],
-        version: 2,
+        version: 3,
     },
     body: call,
 };

@@ -57,7 +57,7 @@ pub const GOPHER_QUALITY: Function = Function {
             ),
             ("gopher_quality('Too short.', 'en', 'dolma')['reason']", "word_count"),
         ],
-        version: 3,
+        version: 4,
     },
     body: call,
 };

@@ -62,7 +62,7 @@ pub const GOPHER_REPETITION: Function = Function {
                 "fraction_of_characters_in_most_common_2grams",
             ),
         ],
-        version: 2,
+        version: 3,
     },
     body: call,
 };

@@ -6,6 +6,7 @@ pub mod classes;
 pub mod grams;
 pub mod python;
 pub mod repeats;
+pub mod sentences;
 pub mod stop_words;
 pub mod stretch;
 pub mod thresholds;

@@ -12,6 +12,8 @@ pub struct Cutter {
     pub classes: Classes,
     /// Marks that do not part letters.
     joins: &'static str,
+    /// Whether a full stop behind a digit is part of an ordinal.
+    writes_ordinals: bool,
 }
 
 impl Cutter {
@@ -21,11 +23,13 @@ impl Cutter {
             "fin" | "swe" => "-:",
             "cat" | "dan" | "deu" | "hun" | "ltz" | "nld" | "nno" | "nob" | "por" | "ron"
             | "spa" | "srp" => "-",
-            // The Arabic rules know no lower case.
-            "arb" => ".",
+            // Their rules for full stops know no lower case.
+            "amh" | "arb" | "pes" | "tir" => ".",
             _ => "",
         };
-        Self { classes: Classes::new(), joins }
+        let writes_ordinals =
+            matches!(code, "dan" | "deu" | "hun" | "nno" | "nob" | "slv" | "srp" | "tur");
+        Self { classes: Classes::new(), joins, writes_ordinals }
     }
 
     /// Cuts a stretch: marks off its beginning, then off its end, then inside.
@@ -86,14 +90,19 @@ impl Cutter {
         let before = chars.next();
         let class = before.map_or(0, |c| self.classes.of(c));
         match last {
+            '.' if self.joins == "." && before != Some('.') => {
+                // Two letters before it, neither of them small.
+                let is_large = |c: char| self.classes.of(c) & ALPHABET != 0 && !c.is_lowercase();
+                (is_large(before?) && is_large(chars.next()?)).then_some(length)
+            }
             '.' => match before? {
                 '.' => Some(stretch.bytes().rev().take_while(|byte| *byte == b'.').count()),
                 '%' | '²' | '-' | '+' => Some(length),
-                _ if class & (DIGIT | AFFIX) != 0 => Some(length),
+                _ if class & DIGIT != 0 => (!self.writes_ordinals).then_some(length),
+                _ if class & AFFIX != 0 => Some(length),
                 _ if class & UPPER != 0 => {
                     (self.classes.of(chars.next()?) & UPPER != 0).then_some(length)
                 }
-                latin if latin.is_ascii_lowercase() && self.joins.contains('.') => None,
                 _ => (class & ALPHABET != 0).then_some(length),
             },
             's' | 'S' => {

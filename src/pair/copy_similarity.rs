@@ -5,12 +5,10 @@
 
 use arrow::datatypes::DataType;
 
+use super::quality::bitwise::Bitwise;
 use super::quality::coded::Coded;
 use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Value};
-
-/// Characters of each side that are compared.
-pub const MOST_CHARS: usize = 8192;
 
 /// `copy_similarity(src, tgt)`.
 pub const COPY_SIMILARITY: Function = Function {
@@ -44,90 +42,23 @@ pub fn copy_similarity(src: &str, tgt: &str) -> f64 {
     if src == tgt {
         return 1.0;
     }
-    let src: Vec<char> = src.chars().take(MOST_CHARS).collect();
-    let tgt: Vec<char> = tgt.chars().take(MOST_CHARS).collect();
-    similarity(&Coded::new(&src, &tgt))
+    let pair = Coded::new(src, tgt);
+    similarity(&pair, &Bitwise::new(&pair))
 }
 
-/// The normalised Levenshtein similarity of two texts of at most [`MOST_CHARS`] characters.
-pub fn similarity(pair: &Coded) -> f64 {
+/// The normalised Levenshtein similarity of a pair.
+pub fn similarity(pair: &Coded, bits: &Bitwise<'_>) -> f64 {
     let longer = pair.src.len().max(pair.tgt.len());
     if longer == 0 {
         return 1.0;
     }
-    1.0 - levenshtein(pair) as f64 / longer as f64
-}
-
-/// The Levenshtein distance, 64 cells at a time (Myers 1999; blocks as in Hyyrö 2003).
-pub fn levenshtein(pair: &Coded) -> usize {
-    // Either side may be the pattern: a 0 in the source equals nothing, wherever it stands.
-    let (src, tgt) = (&pair.src, &pair.tgt);
-    let steps = |text: &[u16], pattern: &[u16]| text.len() * pattern.len().div_ceil(64);
-    let source_is_text = steps(src, tgt) <= steps(tgt, src);
-    let (text, pattern) = if source_is_text { (src, tgt) } else { (tgt, src) };
-    let m = pattern.len();
-    if m == 0 {
-        return text.len();
-    }
-    let blocks = m.div_ceil(64);
-    // For each character, the places of the pattern where it stands.
-    let mut places = vec![0u64; pair.n_codes * blocks];
-    for (i, code) in pattern.iter().enumerate() {
-        places[usize::from(*code) * blocks + i / 64] |= 1 << (i % 64);
-    }
-    let last = 1u64 << ((m - 1) % 64);
-    // Vertical differences of the current column: where it rises and where it falls.
-    let mut column = vec![(u64::MAX, 0u64); blocks];
-    let mut distance = m;
-    for code in text {
-        let equal = &places[usize::from(*code) * blocks..][..blocks];
-        // The row above the pattern rises by one with every character of the text.
-        let (mut carry_rise, mut carry_fall) = (1u64, 0u64);
-        let (mut top_rise, mut top_fall) = (0, 0);
-        for ((up, down), equal) in column.iter_mut().zip(equal) {
-            let same = equal | carry_fall;
-            let diagonal = (((same & *up).wrapping_add(*up)) ^ *up) | same | *down;
-            let rise = *down | !(diagonal | *up);
-            let fall = *up & diagonal;
-            let shifted = rise << 1 | carry_rise;
-            let vertical = equal | *down;
-            *up = (fall << 1 | carry_fall) | !(vertical | shifted);
-            *down = shifted & vertical;
-            (carry_rise, carry_fall) = (rise >> 63, fall >> 63);
-            (top_rise, top_fall) = (rise, fall);
-        }
-        distance += usize::from(top_rise & last != 0);
-        distance -= usize::from(top_fall & last != 0);
-    }
-    distance
+    1.0 - bits.levenshtein() as f64 / longer as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn naive(a: &[char], b: &[char]) -> usize {
-        let mut row: Vec<usize> = (0..=b.len()).collect();
-        for (i, x) in a.iter().enumerate() {
-            let mut diagonal = row[0];
-            row[0] = i + 1;
-            for (j, y) in b.iter().enumerate() {
-                let substituted = diagonal + usize::from(x != y);
-                diagonal = row[j + 1];
-                row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-            }
-        }
-        row[b.len()]
-    }
-
-    proptest! {
-        #[test]
-        fn blocks_give_the_textbook_distance(a in "[abю語]{0,200}", b in "[abю語]{0,200}") {
-            let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-            prop_assert_eq!(levenshtein(&Coded::new(&a, &b)), naive(&a, &b));
-        }
-    }
+    use crate::pair::quality::coded::MOST_CHARS;
 
     #[test]
     fn long_texts_are_cut() {

@@ -70,7 +70,7 @@ pub const PAIR_QUALITY: Function = Function {
                 "0.3333333333333333",
             ),
         ],
-        version: 1,
+        version: 2,
     },
     body: call,
 };

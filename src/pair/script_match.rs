@@ -61,16 +61,17 @@ pub fn share(text: &str, tag: Tag) -> f64 {
 
 /// The scripts of Unicode that a code of ISO 15924 stands for.
 pub fn scripts(code: &str) -> [Option<Script>; 3] {
-    match code {
-        // The most frequent ones, since this is asked of every row.
-        "Latn" => [Some(Script::Latin), None, None],
-        "Cyrl" => [Some(Script::Cyrillic), None, None],
-        "Arab" => [Some(Script::Arabic), None, None],
-        "Hani" | "Hans" | "Hant" => [Some(Script::Han), Some(Script::Bopomofo), None],
-        "Jpan" => [Some(Script::Han), Some(Script::Hiragana), Some(Script::Katakana)],
-        "Hang" | "Kore" => [Some(Script::Hangul), Some(Script::Han), None],
-        "Hrkt" => [Some(Script::Hiragana), Some(Script::Katakana), None],
-        other => [PropertyParser::<Script>::new().get_strict(other), None, None],
+    // As numbers, since this is asked of every row.
+    let Ok(name) = <[u8; 4]>::try_from(code.as_bytes()) else { return [None; 3] };
+    match &name {
+        b"Latn" => [Some(Script::Latin), None, None],
+        b"Cyrl" => [Some(Script::Cyrillic), None, None],
+        b"Arab" => [Some(Script::Arabic), None, None],
+        b"Hani" | b"Hans" | b"Hant" => [Some(Script::Han), Some(Script::Bopomofo), None],
+        b"Jpan" => [Some(Script::Han), Some(Script::Hiragana), Some(Script::Katakana)],
+        b"Hang" | b"Kore" => [Some(Script::Hangul), Some(Script::Han), None],
+        b"Hrkt" => [Some(Script::Hiragana), Some(Script::Katakana), None],
+        _ => [PropertyParser::<Script>::new().get_strict(code), None, None],
     }
 }
 

@@ -9,8 +9,8 @@ use hexapla::measure::c4_quality::{C4Rules, c4_quality};
 use hexapla::measure::fineweb_quality::{FinewebRules, fineweb_quality};
 use hexapla::measure::gopher_quality::{GopherQualityRules, gopher_quality};
 use hexapla::measure::gopher_repetition::{GopherRepetitionRules, gopher_repetition};
+use hexapla::measure::sentences::count_sentences;
 use hexapla::measure::tokens::tokens;
-use hexapla::text::segment;
 use serde_json::{Value, json};
 
 /// Reads the peer's answers from the file `PEER_ANSWERS` and writes ours, given its lists and by
@@ -42,7 +42,7 @@ fn documents_are_judged_by_the_peers_words() {
         };
         let given = of(&words, &mut |_| counts.next().unwrap_or(0));
         let tokens = tokens(text, lang);
-        let own = of(&tokens, &mut |line| segment::sentences(line).count());
+        let own = of(&tokens, &mut |line| count_sentences(line, lang));
         writeln!(ours, "{}", json!({ "id": row["id"], "given": given, "own": own })).unwrap();
     }
     assert!(!ours.is_empty(), "the peer answered nothing");

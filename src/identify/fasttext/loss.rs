@@ -30,12 +30,17 @@ pub enum Loss {
 #[derive(Debug)]
 pub struct NotANumber;
 
+/// Rows of the output matrix of which the products are computed at once.
+const LANES: usize = 16;
+
 /// Room for scores, kept between calls.
 #[derive(Default)]
 pub struct Room {
     scores: Vec<f32>,
     /// Nodes that are still to be visited, with their scores.
     open: Vec<(u32, f32)>,
+    /// The products of the blocks of a tree, where they are known.
+    products: Vec<Option<[f32; LANES]>>,
 }
 
 impl Loss {
@@ -59,7 +64,7 @@ impl Loss {
         ranking: &mut Ranking,
     ) -> Result<(), NotANumber> {
         match self {
-            Self::Tree(tree) => tree.rank(hidden, &mut room.open, ranking),
+            Self::Tree(tree) => tree.rank(hidden, room, ranking),
             Self::Flat(flat) => flat.rank(hidden, &mut room.scores, ranking),
         }
     }
@@ -70,7 +75,14 @@ pub struct Tree {
     labels: usize,
     /// Left and right child of each inner node, the root last; nodes are counted after labels.
     children: Vec<[u32; 2]>,
-    output: Output,
+    /// The place of each inner node's row in `blocks`.
+    places: Vec<u32>,
+    /// The rows of the output matrix, [`LANES`] in a block, there column by column: their products
+    /// take no longer than one, whose sum waits for each addition. The rows of a block are those
+    /// of a node and of the heaviest ones below it, which are visited together.
+    blocks: Vec<[f32; LANES]>,
+    dim: usize,
+    norms: Option<Vec<f32>>,
 }
 
 impl Tree {
@@ -97,16 +109,39 @@ impl Tree {
             weights.push(weights[left].checked_add(weights[right])?);
             children.push([left as u32, right as u32]);
         }
-        Some(Self { labels, children, output })
+        let places = places(labels, &children);
+        let Output { dim, numbers, norms } = output;
+        let mut blocks = vec![[0.0; LANES]; places.len().div_ceil(LANES) * dim];
+        for (place, row) in places.iter().zip(numbers.chunks_exact(dim.max(1))) {
+            let (block, lane) = (*place as usize / LANES, *place as usize % LANES);
+            for (column, number) in blocks[block * dim..].iter_mut().zip(row) {
+                column[lane] = *number;
+            }
+        }
+        Some(Self { labels, children, places, blocks, dim, norms })
+    }
+
+    /// The products of the rows of a block and a vector.
+    fn products(&self, block: usize, hidden: &[f32]) -> [f32; LANES] {
+        let mut sums = [0.0; LANES];
+        for (column, p) in self.blocks[block * self.dim..][..self.dim].iter().zip(hidden) {
+            for (sum, number) in sums.iter_mut().zip(column) {
+                *sum += number * p;
+            }
+        }
+        sums
     }
 
     /// Visits the tree from left to right, without what is worse than the best k so far.
     fn rank(
         &self,
         hidden: &[f32],
-        open: &mut Vec<(u32, f32)>,
+        room: &mut Room,
         ranking: &mut Ranking,
     ) -> Result<(), NotANumber> {
+        let Room { open, products, .. } = room;
+        products.clear();
+        products.resize(self.places.len().div_ceil(LANES), None);
         let root = self.labels + self.children.len() - 1;
         let least = log(0.0);
         open.clear();
@@ -119,7 +154,11 @@ impl Tree {
                 ranking.push(node, score);
                 continue;
             };
-            let product = self.output.product(inner, hidden);
+            let (block, lane) =
+                (self.places[inner] as usize / LANES, self.places[inner] as usize % LANES);
+            let known = products[block].get_or_insert_with(|| self.products(block, hidden));
+            let norm = self.norms.as_ref().map_or(1.0, |norms| norms[inner]);
+            let product = known[lane] * norm;
             if product.is_nan() {
                 return Err(NotANumber);
             }
@@ -132,13 +171,26 @@ impl Tree {
     }
 }
 
-impl Output {
-    /// The product of a row and a vector.
-    fn product(&self, row: usize, hidden: &[f32]) -> f32 {
-        let numbers = &self.numbers[row * self.dim..(row + 1) * self.dim];
-        let product = numbers.iter().zip(hidden).fold(0.0, |sum, (a, b)| sum + a * b);
-        self.norms.as_ref().map_or(product, |norms| product * norms[row])
+/// Where each inner node stands among the others, so that a node and the heaviest below it are
+/// neighbours.
+fn places(labels: usize, children: &[[u32; 2]]) -> Vec<u32> {
+    let mut places = vec![0; children.len()];
+    // Later nodes are heavier, and the last is the root.
+    let mut roots: Vec<usize> = children.len().checked_sub(1).into_iter().collect();
+    let mut below = Vec::new();
+    for place in 0..children.len() {
+        if place % LANES == 0 {
+            roots.append(&mut below);
+        }
+        if below.is_empty() {
+            below.extend(roots.pop());
+        }
+        let Some(heaviest) = (0..below.len()).max_by_key(|i| below[*i]) else { break };
+        let node = below.swap_remove(heaviest);
+        places[node] = place as u32;
+        below.extend(children[node].iter().filter_map(|c| (*c as usize).checked_sub(labels)));
     }
+    places
 }
 
 /// A score for each label.

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::bitwise::Bitwise;
 use super::coded::Coded;
 
 /// Items of a target from which on frequent ones are left out.
@@ -133,48 +134,12 @@ pub fn similarity(src: &[u16], tgt: &[u16], n_codes: usize) -> f64 {
 }
 
 /// The length of the longest common substring that `difflib` finds.
-pub fn common_substring(pair: &Coded) -> usize {
+pub fn common_substring(pair: &Coded, bits: &Bitwise<'_>) -> usize {
     if pair.tgt.len() < AUTOJUNK_FROM {
-        return longest_run(pair);
+        return bits.common_substring();
     }
-    Matcher::new(&pair.tgt, pair.n_codes)
-        .longest(&pair.src, 0..pair.src.len(), 0..pair.tgt.len())
-        .len
-}
-
-/// The length of the longest common substring of a short target: one row of the table of
-/// lengths after the other, in bytes, which the compiler turns into vector instructions.
-fn longest_run(pair: &Coded) -> usize {
-    // Whole vectors: a number 0 fills the last one and is met by no item.
-    let n = pair.tgt.len().next_multiple_of(16);
-    // Fewer than 200 items have fewer than 200 numbers.
-    let mut tgt = vec![0u8; n];
-    tgt.iter_mut().zip(&pair.tgt).for_each(|(byte, code)| *byte = *code as u8);
-    // Where a row begins, nothing ends: a cell of 0 stands before it.
-    let (mut old, mut new, mut longest) = (vec![0u8; n + 1], vec![0u8; n + 1], vec![0u8; n]);
-    let mut ended = true;
-    for code in &pair.src {
-        if *code == 0 {
-            if !ended {
-                old.fill(0);
-            }
-            ended = true;
-            continue;
-        }
-        ended = false;
-        next_row(*code as u8, &tgt, &old[..n], &mut new[1..]);
-        longest.iter_mut().zip(&new[1..]).for_each(|(most, len)| *most = (*most).max(*len));
-        std::mem::swap(&mut old, &mut new);
-    }
-    longest.into_iter().max().map_or(0, usize::from)
-}
-
-/// Without a branch, so that it becomes vector instructions.
-fn next_row(code: u8, tgt: &[u8], old: &[u8], new: &mut [u8]) {
-    for ((new, old), item) in new.iter_mut().zip(old).zip(tgt) {
-        let all_if_equal = u8::from(*item == code).wrapping_neg();
-        *new = old.wrapping_add(1) & all_if_equal;
-    }
+    let matcher = Matcher::new(&pair.tgt, pair.n_codes);
+    matcher.longest(&pair.src, 0..pair.src.len(), 0..pair.tgt.len()).len
 }
 
 #[cfg(test)]
@@ -182,34 +147,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn coded(src: &str, tgt: &str) -> Coded {
-        let chars = |text: &str| text.chars().collect::<Vec<_>>();
-        Coded::new(&chars(src), &chars(tgt))
-    }
-
-    fn naive(src: &[u16], tgt: &[u16]) -> usize {
-        let run =
-            |i: usize, j: usize| src[i..].iter().zip(&tgt[j..]).take_while(|(a, b)| a == b).count();
-        (0..src.len()).flat_map(|i| (0..tgt.len()).map(move |j| run(i, j))).max().unwrap_or(0)
-    }
-
     proptest! {
         #[test]
         fn short_targets_have_their_longest_common_substring(
             src in "[abю語]{0,90}", tgt in "[abю語]{0,90}"
         ) {
-            let pair = coded(&src, &tgt);
-            let expected = naive(&pair.src, &pair.tgt);
-            prop_assert_eq!(common_substring(&pair), expected);
+            let pair = Coded::new(&src, &tgt);
             let matcher = Matcher::new(&pair.tgt, pair.n_codes);
             let found = matcher.longest(&pair.src, 0..pair.src.len(), 0..pair.tgt.len());
-            prop_assert_eq!(found.len, expected);
+            prop_assert_eq!(found.len, common_substring(&pair, &Bitwise::new(&pair)));
         }
     }
 
     #[test]
     fn frequent_items_of_long_targets_begin_no_match() {
-        let of = |src: &str, tgt: &str| common_substring(&coded(src, tgt));
+        let of = |src: &str, tgt: &str| {
+            let pair = Coded::new(src, tgt);
+            common_substring(&pair, &Bitwise::new(&pair))
+        };
         // All of the target is frequent: only a common beginning is found.
         assert_eq!(of(&"ab".repeat(100), &format!("{}xyz", "ab".repeat(100))), 200);
         assert_eq!(of(&format!("x{}", "ab".repeat(100)), &"ab".repeat(100)), 0);

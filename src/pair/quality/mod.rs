@@ -4,6 +4,7 @@
 //! called; the numbers are those of the peer, also where another definition would be fairer.
 //! No models: language identification, alignment and embeddings are functions of their own.
 
+pub mod bitwise;
 pub mod coded;
 pub mod html;
 pub mod matcher;

@@ -13,7 +13,7 @@ use icu_properties::props::{GeneralCategoryGroup, Script};
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::side::is_alphabetic;
+use super::coded::is_alphabetic;
 use super::{Pair, PairQuality, first_broken, numbers, ratio, word_ratio};
 use crate::pair::script_match::scripts;
 use crate::text::segment::is_space;

@@ -10,9 +10,10 @@
 //! breaks an earlier rule in any case. Where the peer fails on a text, such as `&#` with 4,300
 //! digits, it has no verdict to follow.
 
-use super::coded::Coded;
+use super::bitwise::Bitwise;
+use super::coded::{Coded, Codes, MOST_CHARS};
 use super::matcher;
-use super::side::{MOST_CHARS, Side};
+use super::side::Side;
 use super::{Pair, PairQuality, first_broken, ratio, word_ratio};
 use super::{html::has_tag, repetition::repetitions};
 use crate::pair::copy_similarity;
@@ -38,15 +39,13 @@ const _: () = assert!(MOST_DIGITS <= MOST_CHARS);
 
 /// The numbers and the verdict of a pair by OpusFilter's rules.
 pub fn opusfilter(pair: Pair<'_>) -> PairQuality {
-    let side = |i: usize| {
-        Side::new(pair.texts[i], pair.tags[i].map_or([None; 3], |tag| scripts(tag.script)))
-    };
-    let sides = [side(0), side(1)];
-    let [src, tgt] = &sides;
-    let whole = src.is_whole() && tgt.is_whole();
-    let coded = whole.then(|| Coded::new(&src.chars, &tgt.chars));
-    let shorter = src.n_chars.min(tgt.n_chars);
-    let of_sides = |number: fn(&Side) -> f64| [number(src), number(tgt)];
+    let mut codes = Codes::new(
+        pair.texts,
+        pair.tags.map(|tag| tag.map_or([None; 3], |tag| scripts(tag.script))),
+    );
+    let src = Side::new(pair.texts[0], 0, &mut codes);
+    let tgt = Side::new(pair.texts[1], 1, &mut codes);
+    let of_sides = |number: fn(&Side) -> f64| [number(&src), number(&tgt)];
     let n_words = [src.n_words, tgt.n_words];
     let longest_word = [src.longest_word, tgt.longest_word];
     let word_ratio = word_ratio(n_words);
@@ -58,9 +57,17 @@ pub fn opusfilter(pair: Pair<'_>) -> PairQuality {
     let punctuation = punctuation_score(src.n_terminal_marks, tgt.n_terminal_marks);
     let few_digits = src.digits.len().max(tgt.digits.len()) <= MOST_DIGITS;
     let numerals = few_digits.then(|| matcher::similarity(&src.digits, &tgt.digits, 10));
-    let common = coded.as_ref().map(|c| ratio(matcher::common_substring(c), shorter, 0.0));
-    let similarity = coded.as_ref().map(copy_similarity::similarity);
-    let n_repetitions = whole.then(|| repetitions(&src.chars).max(repetitions(&tgt.chars)));
+    let compared = (src.is_whole() && tgt.is_whole()).then(|| {
+        let shorter = src.n_chars.min(tgt.n_chars);
+        let n_repetitions = [&src, &tgt].map(|side| repetitions(&side.codes, &codes));
+        let pair = Coded { src: src.codes, tgt: tgt.codes, n_codes: codes.n_codes() };
+        let bits = Bitwise::new(&pair);
+        let common = ratio(matcher::common_substring(&pair, &bits), shorter, 0.0);
+        (common, copy_similarity::similarity(&pair, &bits), n_repetitions[0].max(n_repetitions[1]))
+    });
+    let common = compared.map(|(common, ..)| common);
+    let similarity = compared.map(|(_, similarity, _)| similarity);
+    let n_repetitions = compared.map(|(.., n)| n);
     let reason = first_broken(&[
         (!n_words.iter().all(|n| WORDS.contains(n)), "LengthFilter"),
         (word_ratio >= MAX_WORD_RATIO, "LengthRatioFilter"),

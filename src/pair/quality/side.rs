@@ -2,29 +2,13 @@
 //!
 //! Words are what Python's `str.split` gives, for all languages: a Thai sentence is one word.
 
-use icu_properties::props::{Alphabetic, GeneralCategory, Script};
-use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
-use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
-
-use crate::text::segment::is_space;
-
-/// Characters of a side that the rules which compare characters take.
-///
-/// A longer side breaks another rule in any case: 100 words of fewer than 40 characters, three
-/// quarters of the text alphabetic, leave room for 5,200.
-pub const MOST_CHARS: usize = 8192;
-
-const SCRIPTS: CodePointMapDataBorrowed<'static, Script> = CodePointMapData::<Script>::new();
-const CATEGORIES: CodePointMapDataBorrowed<'static, GeneralCategory> =
-    CodePointMapData::<GeneralCategory>::new();
-
-const ALPHABETIC: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<Alphabetic>();
+use super::coded::{Codes, Kind, MOST_CHARS};
 
 /// The counts of one side.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Side {
-    /// Its first [`MOST_CHARS`] characters.
-    pub chars: Vec<char>,
+    /// The numbers of its first [`MOST_CHARS`] characters.
+    pub codes: Vec<u16>,
     /// All its characters.
     pub n_chars: usize,
     /// Words.
@@ -44,99 +28,102 @@ pub struct Side {
 }
 
 impl Side {
-    /// Counts a text; letters of `scripts` count as in script.
-    pub fn new(text: &str, scripts: [Option<Script>; 3]) -> Self {
-        let chars = Vec::with_capacity(text.len().min(MOST_CHARS));
-        let mut side = Self { chars, ..Self::default() };
-        let (mut word, mut n_latin) = (0, 0);
-        for c in text.chars() {
-            side.n_chars += 1;
-            if side.chars.len() < MOST_CHARS {
-                side.chars.push(c);
-            }
-            word += 1;
-            match c {
-                'a'..='z' | 'A'..='Z' => n_latin += 1,
-                '.' | '?' | '!' | '…' => side.n_terminal_marks += 1,
-                '1'..='9' if side.digits.len() < MOST_CHARS => {
-                    side.digits.push(c as u16 - '0' as u16);
-                }
-                _ if !c.is_ascii() && is_alphabetic(c) => {
-                    side.n_alphabetic += 1;
-                    side.n_in_script += usize::from(scripts.contains(&Some(SCRIPTS.get(c))));
-                }
-                _ if is_space(c) => {
-                    side.end_word(word - 1);
-                    word = 0;
-                }
-                _ => {}
-            }
+    /// Counts a text, the source (0) or the target (1) of the pair that `codes` was made for.
+    pub fn new(text: &str, side: u32, codes: &mut Codes) -> Self {
+        let mut counts = Counts::default();
+        let numbers = codes.of(text);
+        for code in &numbers {
+            counts.add(codes.kind(*code), *code, side);
         }
-        side.end_word(word);
-        side.n_alphabetic += n_latin;
-        side.n_in_script += if scripts.contains(&Some(Script::Latin)) { n_latin } else { 0 };
-        side
+        let long = if text.len() > MOST_CHARS { text } else { "" };
+        for c in long.chars().skip(MOST_CHARS) {
+            counts.add(codes.find_kind(c), c as u16, side);
+        }
+        Self {
+            codes: numbers,
+            n_chars: counts.n_chars,
+            n_words: counts.n_words,
+            longest_word: counts.longest_word,
+            n_word_chars: counts.n_chars - counts.n_spaces,
+            n_alphabetic: counts.n_alphabetic,
+            n_in_script: counts.n_in_script,
+            n_terminal_marks: counts.n_terminal_marks,
+            digits: counts.digits,
+        }
     }
 
     /// Whether the side is within [`MOST_CHARS`].
     pub fn is_whole(&self) -> bool {
         self.n_chars <= MOST_CHARS
     }
-
-    fn end_word(&mut self, n_chars: usize) {
-        if n_chars > 0 {
-            self.n_words += 1;
-            self.n_word_chars += n_chars;
-            self.longest_word = self.longest_word.max(n_chars);
-        }
-    }
 }
 
-/// Whether a character has Unicode's property Alphabetic: letters, letter numbers, and some marks
-/// and symbols, which alone need the slower table.
-pub fn is_alphabetic(c: char) -> bool {
-    use GeneralCategory as G;
-    match CATEGORIES.get(c) {
-        G::UppercaseLetter | G::LowercaseLetter | G::TitlecaseLetter | G::ModifierLetter => true,
-        G::OtherLetter | G::LetterNumber => true,
-        G::NonspacingMark | G::SpacingMark | G::OtherSymbol => ALPHABETIC.contains(c),
-        _ => false,
+/// What is counted from character to character.
+#[derive(Default)]
+struct Counts {
+    n_chars: usize,
+    n_spaces: usize,
+    n_words: usize,
+    /// Characters of the word so far.
+    word: usize,
+    longest_word: usize,
+    n_alphabetic: usize,
+    n_in_script: usize,
+    n_terminal_marks: usize,
+    digits: Vec<u16>,
+}
+
+impl Counts {
+    /// Without branches but for marks: where words end is hard to foretell.
+    #[inline(always)]
+    fn add(&mut self, kind: Kind, code: u16, side: u32) {
+        self.n_chars += 1;
+        self.n_alphabetic += kind.is_alphabetic();
+        self.n_in_script += kind.is_in_script(side);
+        let is_space = kind.is(Kind::SPACE);
+        self.n_spaces += usize::from(is_space);
+        self.word = if is_space { 0 } else { self.word + 1 };
+        self.n_words += usize::from(self.word == 1);
+        self.longest_word = self.longest_word.max(self.word);
+        if kind.is(Kind::MARK_OR_DIGIT) {
+            if kind.is(Kind::TERMINAL_MARK) {
+                self.n_terminal_marks += 1;
+            } else if self.digits.len() < MOST_CHARS {
+                // Digits are ASCII, and so their own numbers.
+                self.digits.push(code - '0' as u16);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use icu_properties::props::Script;
+
+    fn side(text: &str, script: Option<Script>) -> Side {
+        Side::new(text, 1, &mut Codes::new(["", text], [[None; 3], [script, None, None]]))
+    }
 
     #[test]
     fn one_pass_counts_everything() {
-        let side = Side::new(" Год 2024… — то\u{a0}been ー?", [Some(Script::Cyrillic), None, None]);
+        let side = side(" Год 2024… — то\u{a0}been ー?", Some(Script::Cyrillic));
         assert_eq!((side.n_words, side.longest_word, side.n_word_chars), (6, 5, 17));
         assert_eq!((side.n_alphabetic, side.n_in_script, side.n_terminal_marks), (10, 5, 2));
         assert_eq!(side.digits, [2, 2, 4]);
-        assert_eq!((side.n_chars, side.chars.len()), (23, 23));
+        assert_eq!((side.n_chars, side.codes.len()), (23, 23));
     }
 
     #[test]
     fn words_lie_between_pythons_white_space() {
-        assert_eq!(Side::new("a\x1cb\u{3000}ไทย\u{200b}ยาว", [None; 3]).n_words, 3);
-        assert_eq!(
-            Side::new("\u{85}", [None; 3]),
-            Side { n_chars: 1, chars: vec!['\u{85}'], ..Side::default() }
-        );
+        assert_eq!(side("a\x1cb\u{3000}ไทย\u{200b}ยาว", None).n_words, 3);
+        assert_eq!(side("\u{85}", None), Side { n_chars: 1, codes: vec![128], ..Side::default() });
     }
 
     #[test]
     fn long_sides_are_counted_whole_and_kept_in_part() {
-        let side = Side::new(&"۴ ".repeat(MOST_CHARS), [None; 3]);
-        assert_eq!((side.n_chars, side.n_words, side.chars.len()), (16_384, 8192, 8192));
+        let side = side(&"۴ ".repeat(MOST_CHARS), None);
+        assert_eq!((side.n_chars, side.n_words, side.codes.len()), (16_384, 8192, 8192));
         assert!(!side.is_whole());
-    }
-
-    #[test]
-    fn alphabetic_is_the_property_of_unicode() {
-        for c in '\0'..=char::MAX {
-            assert_eq!(is_alphabetic(c), ALPHABETIC.contains(c), "U+{:04X}", c as u32);
-        }
     }
 }
