@@ -31,7 +31,6 @@ FIXED = 16
 # Scripts that do not put spaces between words, and where their clauses end.
 UNSPACED = {"zh", "ja", "th", "lo", "km", "my", "bo", "dz", "yue", "wuu"}
 CLAUSE = re.compile(r"[^\s。！？；：，、,;!?ฯ။၊།។]+[\s。！？；：，、,;!?ฯ။၊།།។]*")
-EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 # Codes of three letters of languages that the rest of the data gives two.
 SHORT = {
     "arb": "ar", "bul": "bg", "cat": "ca", "ces": "cs", "cmn": "zh", "dan": "da", "deu": "de",
@@ -122,10 +121,8 @@ class Language:
         self.low = np.where(ranks < FIXED * self.spaced, ranks, low) + 1
         high = np.minimum(2 * low + 1, len(self.words))
         self.width = np.where((ranks < FIXED * self.spaced) | (ranks < 1), 1, high - self.low)
-        # Words without case and the marks around them, as numbers that are equal for equal words.
-        plain = [EDGES.sub("", w).lower() for w in self.words]
-        self.plain = np.array([hash_of(w) for w in plain], dtype=np.uint64)
-        self.counted = np.array([bool(w) for w in plain])
+        # Numbers that are equal for words that are equal but for case.
+        self.plain = np.array([hash_of(w.lower()) for w in self.words], dtype=np.uint64)
 
     def __len__(self):
         return len(self.starts) - 1
@@ -161,9 +158,9 @@ class Language:
     def grams(self, words):
         """The distinct 5-grams of words without case, of characters where there are no spaces."""
         if self.spaced:
-            units = self.plain[words[self.counted[words]]]
+            units = self.plain[words[words != END]]
         else:
-            text = "".join(c for c in self.render(words).lower() if c.isalnum())
+            text = "".join(self.render(words).lower().split())
             units = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
         if len(units) < 5:
             return np.empty(0, dtype=np.uint64)

@@ -12,8 +12,8 @@ folder gets parts of `--part` bytes of text. `--size` counts bytes of text. One 
 
 `--duplicates` is the share of rows that are injected. An original has 1 to 999 copies, few have
 many, and they lie anywhere behind it. OUT.truth.tsv has a line for each injected row: `id`,
-`original` (the id it is a copy of), `kind`, `edit`, `jaccard`, exact, of the sets of 5-grams of words
-in lower case without the marks around them (of characters in languages without spaces) of the two:
+`original` (the id it is a copy of), `kind`, `edit`, `jaccard`, exact, of the sets of 5-grams of what
+stands between spaces, in lower case (of characters in languages without spaces), of the two:
 
   exact      as it is, in capitals, or with other white space
   near       words or passages exchanged, left out or put in, to a similarity drawn from 0.5 to 1
