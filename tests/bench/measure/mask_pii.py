@@ -2,7 +2,7 @@
 
 usage: mask_pii.py HEXAPLA SHARED_DATA [--lines N] [--seed N]
 
-Runs in an environment with datatrove 0.10, regex and pyarrow, all of them from PyPI.
+Runs in an environment with datatrove 0.10, regex, zstandard and pyarrow, all of them from PyPI.
 Only e-mail and IP version 4 have a peer; it is given one replacement for each, as it takes several
 in turns. Cases are real lines of shared/data, those with addresses first, and addresses right and
 wrong made of random parts. Prints Markdown; the exit code is 1 when a text differs for another

@@ -3,7 +3,7 @@
 usage: profiles.py HEXAPLA SHARED_DATA [--documents N]
 
 Runs in an environment with dolma 1.2 and tensorflow-datasets 4.9 (without what they need to read and
-write: their rules import none of it), msgspec and pyarrow, all of them from PyPI. Texts are real
+write: their rules import none of it), msgspec, zstandard and pyarrow, all from PyPI. Texts are real
 documents of shared/data in 30 languages, and hostile ones.
 
 dolma's taggers `gopher_v1` and `c4_v2` give numbers; the mixes that set thresholds for them are not in

@@ -3,7 +3,7 @@
 usage: url_blocked.py HEXAPLA SHARED_DATA [--urls N] [--seed N]
 
 Runs in an environment with datatrove 0.10, regex, tldextract, fasteners, pyahocorasick,
-adblockparser 0.7 and pyarrow, all of them from PyPI. datatrove's lists are those of its
+adblockparser 0.7, zstandard and pyarrow, all of them from PyPI. datatrove's lists are those of its
 own package (4.6 million domains). URLs are those of shared/data, listed ones, ones near them, and
 ones made of listed words. Prints Markdown; the exit code is 1 when a verdict differs for another
 reason than these three: a listed host covers what is below it (datatrove asks for the host and its

@@ -223,8 +223,9 @@ class Law:
                 child.send_signal(signal.SIGKILL)
 
         run = self.call(command, stop=stop)
-        left = self.left() + [p for p in self.work.glob("*sorted.parquet*")] + [p for p in self.work.glob(".tmp-*")]
-        wrong = [f"{len(left)} files left, {sum(p.stat().st_size for p in left) / MB:.0f} MB"] if left else []
+        left = [*self.left(), *self.work.glob("*sorted.parquet*"), *self.work.glob(".tmp-*")]
+        wrong = [f"{len(left)} files left, {sum(p.stat().st_size for p in left) / MB:.0f} MB, "
+                 f"such as {left[0].relative_to(self.work)}"] if left else []
         if run.code != -signal.SIGKILL:
             wrong.append(f"not killed: exit {run.code}")
         self.verdict(f"{what}, kill -9", run, wrong, "" if spilled else "nothing spilled under a name")
