@@ -19,6 +19,10 @@ while [ $# -gt 0 ]; do
     *) echo "error: unknown option $1; expected one of: --only, --quick, --write" >&2; exit 2 ;;
   esac
 done
+if [ -n "$quick" ] && [ -n "$write" ]; then
+  echo "error: --quick compares too little to be written; leave one of --quick, --write out" >&2
+  exit 2
+fi
 sections=$root/target/bench/measure
 mkdir -p "$sections"
 # The options of each runner: what is enough to compare, so that all of them take less than half an
