@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	bench-ingest bench-measure conformance clean
+	check-memory bench-ingest bench-measure bench-dedup conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -64,7 +64,13 @@ bench-measure: ## measures against the peers that define them: agreement and tim
 	$(BUILD)
 	tests/bench/measure.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
-conformance: ## the same, written to docs/reference/conformance.md
+bench-dedup: ## duplicates against datatrove and rensa, their truth, 5 GB in 1 GB (needs ../shared/data, 1 h)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	tests/bench/dedup.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+conformance: ## what bench-measure finds, written to docs/reference/conformance.md
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
 	$(BUILD)
@@ -81,6 +87,12 @@ check-readers: ## DuckDB, Polars and datasets read every table and agree with th
 	$(ENV)
 	cargo build --locked
 	scripts/check-readers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-memory: ## every node under its memory limit in a cgroup, a full disk, a kill (needs ../shared/data, 1 h)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	tests/bench/memory.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-scorer: ## a scorer in Python as a query: its rows, its failures, and going on after a kill
 	@scripts/tools.sh c++ cargo python3 pip

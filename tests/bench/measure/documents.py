@@ -17,8 +17,6 @@ from end to end `own`. datatrove and its tokenizers are in the environment that 
 language is read by the tokenizer that datatrove assigns to it.
 """
 
-import gzip
-import io
 import json
 import subprocess
 import sys
@@ -26,6 +24,8 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+
+from common import lines_of, text_of
 
 # Ours, then datatrove's name of the same language; those with a tokenizer that is a package.
 LANGUAGES = {
@@ -58,17 +58,6 @@ RULES = ["gopher_quality", NO_STOP_WORDS, "gopher_repetition", "c4_quality", "fi
 LEAST_GIVEN, LEAST_OWN = 1.0, 0.97
 
 
-def lines_of(path):
-    with open(path, "rb") as file:
-        if path.suffix == ".zst":
-            import zstandard
-
-            file = zstandard.ZstdDecompressor().stream_reader(file)
-        elif path.suffix == ".gz":
-            file = gzip.GzipFile(fileobj=file)
-        yield from io.TextIOWrapper(file, encoding="utf-8", newline="\n")
-
-
 def grouped(ids, texts, size):
     """Lines of one document each: those whose `ids` agree, at most `size`."""
     key, lines = None, []
@@ -77,7 +66,7 @@ def grouped(ids, texts, size):
             yield "\n".join(lines)
             lines = []
         key = of
-        lines.append(line.rstrip("\n"))
+        lines.append(line)
     if lines:
         yield "\n".join(lines)
 
@@ -91,7 +80,7 @@ def documents(data):
             if row.get("untranslated", 0) <= 0.5:
                 yield row["lang"], row["text"]
     for path in sorted(data.glob("json/xquad/*.gz")):
-        for page in json.load(gzip.open(path))["data"]:
+        for page in json.loads(text_of(path))["data"]:
             for paragraph in page["paragraphs"]:
                 yield path.name.split(".")[1], paragraph["context"]
             yield path.name.split(".")[1], "\n\n".join(p["context"] for p in page["paragraphs"])

@@ -17,8 +17,6 @@ then times. The exit code is 1 when a label differs or a score by more than 1e-4
 """
 
 import argparse
-import gzip
-import io
 import json
 import random
 import resource
@@ -30,11 +28,9 @@ from importlib.util import find_spec
 from itertools import chain, cycle
 from pathlib import Path
 
-# This file has the name of the package that it asks.
-sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
-
 import fasttext
-import zstandard
+
+from common import text_of
 
 fasttext.FastText.eprint = lambda *words: None
 
@@ -64,14 +60,6 @@ QUANTISED = [
     # So few that no n-gram is left.
     {"cutoff": 256, "qout": True},
 ]
-
-
-def text_of(path):
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data))
-        return reader.read().decode("utf-8")
-    return gzip.decompress(data).decode("utf-8")
 
 
 def universal_declaration(data):

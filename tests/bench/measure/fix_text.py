@@ -9,24 +9,19 @@ Markdown; the exit code is 1 when a text differs, or when hexapla is less than t
 """
 
 import argparse
-import gzip
 import html
 import importlib.metadata  # noqa: F401, datatrove needs it
-import io
 import json
 import random
-import resource
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 import ftfy  # noqa: F401, its codecs
-import pyarrow as pa
-import pyarrow.parquet as pq
-import zstandard
 from datatrove.pipeline.formatters.ftfy import FTFYFormatter
+
+from common import asked, head, lines_of, own_seconds, row
 
 BAR = 10
 # Those that ftfy tries, and three that it does not.
@@ -49,20 +44,11 @@ DOCUMENTED = [
 ]
 
 
-def lines_of(path):
-    with open(path, "rb") as file:
-        if path.suffix == ".zst":
-            file = zstandard.ZstdDecompressor().stream_reader(file)
-        elif path.suffix == ".gz":
-            file = gzip.GzipFile(fileobj=file)
-        yield from io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
-
-
 def real_lines(data, count, rng):
     paths = [p for end in ("gz", "zst") for p in sorted(data.glob(f"[mtjl]*/**/*.{end}"))]
     share = max(1, count // len(paths))
     for path in paths:
-        lines = [line.rstrip("\n")[:5000] for line in lines_of(path)]
+        lines = [line[:5000] for line in lines_of(path, "replace")]
         yield from rng.sample(lines, min(share, len(lines)))
 
 
@@ -133,16 +119,10 @@ def cases_of(data, count, rng):
 
 
 def measured(hexapla, texts, folder):
-    """hexapla's texts, one thread, Parquet to Parquet, and its processor time."""
-    source, result = folder / "texts.parquet", folder / "fixed.parquet"
-    pq.write_table(pa.table({"id": list(range(len(texts))), "text": texts}), source)
-    query = "SELECT id, fix_text(text) AS text FROM texts ORDER BY id"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([hexapla, "sql", "--threads", "1", "-t", f"texts={source}", "-c", query,
-                    "-o", str(result)], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    fixed = pq.read_table(result)["text"].to_pylist()
-    return fixed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    """hexapla's texts, one thread, and its processor time."""
+    query = "SELECT id, fix_text(text) AS text FROM rows ORDER BY id"
+    fixed, seconds = asked(hexapla, {"text": texts}, query, folder)
+    return fixed["text"].to_pylist(), seconds
 
 
 def main():
@@ -173,15 +153,14 @@ def main():
         size = sum(len(text.encode()) for text in documents)
         many = documents * max(1, 100_000_000 // size)
         _, ours = measured(args.hexapla, many, folder)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        before = own_seconds()
         for text in documents:
             peer.format(text)
-        theirs = (resource.getrusage(resource.RUSAGE_SELF).ru_utime - before) * len(many) / len(documents)
+        theirs = (own_seconds() - before) * len(many) / len(documents)
     print("### `fix_text` and ftfy 6.3 with datatrove's settings\n")
-    print("| texts | number | changed by ftfy | equal |")
-    print("| --- | ---: | ---: | ---: |")
+    head("texts", "number", "changed by ftfy", "equal")
     for kind, (count, equal, changed) in counts.items():
-        print(f"| {kind} | {count} | {changed} | {equal / count:.3%} |")
+        row(kind, count, changed, f"{equal / count:.3%}")
     for text, peers, own in samples:
         print(f"\n- {text!r}\n  - ftfy {peers!r}\n  - hexapla {own!r}")
     mb = size * len(many) / len(documents) / 1e6

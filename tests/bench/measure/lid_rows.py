@@ -11,7 +11,6 @@ import bz2
 import csv
 import gzip
 import html
-import io
 import json
 import re
 import sys
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
+
+from common import lines_of, text_of
 
 NUSAX = {
     "acehnese": "ace", "balinese": "ban", "banjarese": "bjn", "english": "en", "indonesian": "id",
@@ -30,17 +30,6 @@ NUSAX = {
 # No language, several, or mixed with English.
 UNUSED = {"und", "hbs", "sh"}
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-
-
-def lines(path):
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
-        return [line.rstrip("\n") for line in file]
-
-
-def zst(path):
-    reader = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
-    return io.TextIOWrapper(reader, encoding="utf-8")
 
 
 def is_english(code):
@@ -65,17 +54,17 @@ def plain(wikitext):
 
 def labelled(data):
     for kind in ("sentences", "word-pairs", "single-words"):
-        for line in list(zst(data / f"lid/lingua.{kind}.tsv.zst"))[1:]:
-            code, text = line.rstrip("\n").split("\t", 1)
+        for line in list(lines_of(data / f"lid/lingua.{kind}.tsv.zst"))[1:]:
+            code, text = line.split("\t", 1)
             yield f"lid-{kind}", code, text
     for path in sorted((data / "tsv/sib200").glob("*.zst"))[:1]:
-        for line in list(zst(path))[1:]:
-            row = line.rstrip("\n").split("\t")
+        for line in list(lines_of(path))[1:]:
+            row = line.split("\t")
             yield "sib", row[0], row[4]
     for path in sorted((data / "tsv/afrisenti").iterdir()):
         code = path.name.split(".")[0]
         if code != "pcm":
-            for line in lines(path)[1:]:
+            for line in list(lines_of(path))[1:]:
                 yield "afrisenti", code, line.split("\t")[0]
     for path in sorted((data / "csv/nusax").iterdir()):
         if not path.name.startswith("mt."):
@@ -84,7 +73,7 @@ def labelled(data):
                 for row in csv.DictReader(file):
                     yield "nusax", code, row["text"]
     for path in sorted((data / "benchmarks/mgsm").iterdir()):
-        for line in lines(path):
+        for line in lines_of(path):
             yield "mgsm", path.name[-6:-4], line.split("\t")[0]
 
 
@@ -94,13 +83,13 @@ def parallel(data):
             code = path.name.split(".")[-2]
             again = name == "tatoeba" and code == "eng" and "deu-eng" not in path.name
             if code not in ("ids", "docids") and not again:
-                for line in lines(path):
+                for line in lines_of(path):
                     yield name, code, line
-    english = set(lines(data / "moses/lohelp/lohelp.dev.en.gz"))
+    english = set(lines_of(data / "moses/lohelp/lohelp.dev.en.gz"))
     for path in sorted((data / "moses/lohelp").glob("*.gz")):
         code = path.name.split(".")[-2]
         if code != "ids":
-            for line in lines(path):
+            for line in lines_of(path):
                 if code == "en" or line not in english:
                     yield "lohelp", code, line
     for path in sorted((data / "tmx/tico19").iterdir()):
@@ -122,7 +111,7 @@ def parallel(data):
                     if pair[0] != pair[1] and (not side.endswith(".en") or "uk" in path.name):
                         yield "oui", side[-2:], text.replace("~", "").replace("_", "")
     for path in sorted((data / "lexicon/gatitos").iterdir()):
-        for line in lines(path):
+        for line in lines_of(path):
             row = line.split("\t")
             if len(row) > 1 and row[0] != row[1]:
                 yield "gatitos", path.name.split(".")[0][3:], row[1]
@@ -136,11 +125,11 @@ def parallel(data):
 
 
 def documents(data):
-    for line in zst(data / "jsonl/udhr.jsonl.zst"):
+    for line in lines_of(data / "jsonl/udhr.jsonl.zst"):
         row = json.loads(line)
         yield "udhr", row["lang"], row["text"]
     for name in ("gnome-user-docs", "debian-handbook"):
-        rows = [json.loads(line) for line in zst(data / f"jsonl/{name}.jsonl.zst")]
+        rows = [json.loads(line) for line in lines_of(data / f"jsonl/{name}.jsonl.zst")]
         texts = [row["text"] for row in rows if is_english(row["lang"])]
         english = {line for text in texts for line in text.split("\n")}
         for row in rows:
@@ -149,12 +138,12 @@ def documents(data):
                 kept = [line for line in kept if line not in english]
             yield name, row["lang"], "\n".join(kept)
     for path in sorted((data / "jsonl").glob("noisy*")):
-        for line in gzip.open(path, "rt", encoding="utf-8"):
+        for line in lines_of(path):
             row = json.loads(line)
             yield "noisy", row["lang"], row["text"]
     for path in sorted((data / "json/xquad").iterdir()):
         code = path.name.split(".")[-3]
-        for article in json.load(gzip.open(path))["data"]:
+        for article in json.loads(text_of(path))["data"]:
             for paragraph in article["paragraphs"]:
                 yield "xquad", code, paragraph["context"]
                 for question in paragraph["qas"]:

@@ -10,22 +10,17 @@ reason than an IP address of version 6, or of 192.0.0.0/24, which Python before 
 """
 
 import argparse
-import gzip
 import importlib.metadata  # noqa: F401, datatrove needs it
-import io
 import random
 import re
-import resource
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import zstandard
 from datatrove.pipeline.formatters.pii import PIIFormatter
+
+from common import asked, head, lines_of, own_seconds, row
 
 EMAIL, IP = "email@example.com", "192.0.2.1"
 V6 = "2001:db8::1"
@@ -36,19 +31,10 @@ DOMAIN = ["example.com", "a-b.co", "x.y.z", "[1.2.3.4]", "[1.2.3.x:]", "-a.b", "
 AROUND = ["", " ", "é", ".", '"', "ने", "あ", "٣", "<", "-", "@x.y", "5"]
 
 
-def lines_of(path):
-    with open(path, "rb") as file:
-        if path.suffix == ".zst":
-            file = zstandard.ZstdDecompressor().stream_reader(file)
-        elif path.suffix == ".gz":
-            file = gzip.GzipFile(fileobj=file)
-        yield from io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
-
-
 def real_lines(data, count, rng):
     paths = [p for end in ("gz", "zst") for p in sorted(data.glob(f"[mtjlw]*/**/*.{end}"))]
     for path in paths:
-        lines = [line.rstrip("\n")[:20_000].replace("\0", "") for line in lines_of(path)]
+        lines = [line[:20_000].replace("\0", "") for line in lines_of(path, "replace")]
         yield from [line for line in lines if LIKELY.search(line)][:count // 100]
         yield from rng.sample(lines, min(count // len(paths) + 1, len(lines)))
 
@@ -71,16 +57,10 @@ def cases_of(data, count, rng):
 
 
 def measured(hexapla, texts, kinds, folder):
-    """hexapla's texts, one thread, Parquet to Parquet, and its processor time."""
-    source, result = folder / "texts.parquet", folder / "masked.parquet"
-    pq.write_table(pa.table({"id": list(range(len(texts))), "text": texts}), source)
-    query = f"SELECT id, mask_pii(text, '{kinds}') AS text FROM texts ORDER BY id"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([hexapla, "sql", "--threads", "1", "-t", f"texts={source}", "-c", query,
-                    "-o", str(result)], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    masked = pq.read_table(result)["text"].to_pylist()
-    return masked, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    """hexapla's texts, one thread, and its processor time."""
+    query = f"SELECT id, mask_pii(text, '{kinds}') AS text FROM rows ORDER BY id"
+    masked, seconds = asked(hexapla, {"text": texts}, query, folder)
+    return masked["text"].to_pylist(), seconds
 
 
 def main():
@@ -112,23 +92,21 @@ def main():
         many = real * max(1, 200_000_000 // size)
         _, ours = measured(args.hexapla, many, "email,ip", folder)
         _, all_kinds = measured(args.hexapla, many, "email,ip,iban,card,phone,phone:de", folder)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        before = own_seconds()
         for text in real:
             peer.format(text)
-        theirs = (resource.getrusage(resource.RUSAGE_SELF).ru_utime - before) * len(many) / len(real)
+        theirs = (own_seconds() - before) * len(many) / len(real)
     print("### `mask_pii` and datatrove 0.10's PIIFormatter\n")
-    print("| texts | number | changed by datatrove | equal | version 6, or 192.0.0.0/24 |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    head("texts", "number", "changed by datatrove", "equal", "version 6, or 192.0.0.0/24")
     for kind, (count, changed, equal, explained) in counts.items():
-        print(f"| {kind} | {count} | {changed} | {equal / count:.3%} | {explained} |")
+        row(kind, count, changed, f"{equal / count:.3%}", explained)
     for text, peers, own in samples:
         print(f"\n- {text!r}\n  - datatrove {peers!r}\n  - hexapla {own!r}")
     mb = size * len(many) / len(real) / 1e6
     print(f"\n### time, {mb:.0f} MB of real text, one thread, processor seconds\n")
-    print("| kinds | hexapla, Parquet to Parquet | datatrove in memory | ratio |")
-    print("| --- | ---: | ---: | ---: |")
-    print(f"| email, ip | {ours:.2f} | {theirs:.1f} | {theirs / ours:.0f} |")
-    print(f"| all, with one region | {all_kinds:.2f} | | |")
+    head("kinds", "hexapla, Parquet to Parquet", "datatrove in memory", "ratio")
+    row("email, ip", f"{ours:.2f}", f"{theirs:.1f}", f"{theirs / ours:.0f}")
+    row("all, with one region", f"{all_kinds:.2f}", "", "")
     return 1 if samples else 0
 
 

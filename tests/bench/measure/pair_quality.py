@@ -15,7 +15,6 @@ import io
 import logging
 import math
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,12 +25,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import opuscleaner
-import pyarrow as pa
-import pyarrow.parquet as pq
 import regex
 from iso639 import Lang
 from iso639.exceptions import InvalidLanguageValue
 from opusfilter import filters
+
+from common import asked, own_seconds, text_of
 
 SIDES = ("src", "tgt")
 # What OpusFilter has one name for and a language writes in several.
@@ -45,7 +44,7 @@ SCRIPTS = {
 
 
 def lines_of(path):
-    return gzip.open(path, "rt", encoding="utf-8", newline="\n").read().split("\n")
+    return text_of(path).split("\n")
 
 
 def pairs_of(data):
@@ -135,18 +134,12 @@ def hostile(rng):
 
 
 def measured(hexapla, pairs, profile, folder):
-    """hexapla's columns for the pairs, one thread, Parquet to Parquet, and its processor time."""
-    source, result = folder / "pairs.parquet", folder / f"{profile}.parquet"
+    """hexapla's columns for the pairs, one thread, and its processor time."""
     columns = dict(zip(["src", "tgt", "src_lang", "tgt_lang"], map(list, zip(*pairs))))
-    pq.write_table(pa.table({"id": list(range(len(pairs))), **columns}), source)
     query = (f"SELECT id, lang_tag(src_lang) AS src_tag, lang_tag(tgt_lang) AS tgt_tag, "
-             f"pair_quality(src, tgt, src_lang, tgt_lang, '{profile}') AS q FROM pairs")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([hexapla, "sql", "--threads", "1", "-t", f"pairs={source}", "-c", query,
-                    "-o", str(result)], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rows = sorted(pq.read_table(result).to_pylist(), key=lambda row: row["id"])
-    return rows, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+             f"pair_quality(src, tgt, src_lang, tgt_lang, '{profile}') AS q FROM rows")
+    rows, seconds = asked(hexapla, columns, query, folder)
+    return sorted(rows.to_pylist(), key=lambda row: row["id"]), seconds
 
 
 def both(row, name):
@@ -338,17 +331,17 @@ def peer_seconds(pairs):
     """Processor seconds of OpusFilter's scores of all pairs, and of filtering, which stops early."""
     chosen = list(opusfilter(["Latn", "Latn"]))
     texts = [pair[:2] for pair in pairs]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    before = own_seconds()
     for scored, _, _ in chosen:
         for _ in scored.score(texts):
             pass
-    between = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    between = own_seconds()
     left = iter(texts)
     for scored, _, _ in chosen:
         left = scored.filter(left)
     for _ in left:
         pass
-    return between - before, resource.getrusage(resource.RUSAGE_SELF).ru_utime - between
+    return between - before, own_seconds() - between
 
 
 def main():

@@ -12,26 +12,21 @@ listed address has no scheme (datatrove compares it with URLs that have one). Ru
 """
 
 import argparse
-import gzip
 import importlib.metadata  # noqa: F401, datatrove needs it
-import io
 import random
 import re
-import resource
-import subprocess
 import sys
 import tarfile
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import tldextract
-import zstandard
 from adblockparser import AdblockRule
 from datatrove.data import Document
 from datatrove.pipeline.filters import url_filter
+
+from common import asked, head, own_seconds, row, text_of
 
 WORDS = ["banned_words", "soft_banned_words", "banned_subwords"]
 FORMATS = {"banned_words": "words", "soft_banned_words": "soft_words", "banned_subwords": "subwords"}
@@ -39,19 +34,10 @@ HOSTS = ["a.de", "www.a.de", "ads.example.com", "example.com", "b.co.uk", "xa.de
 PARTS = ["ads", "ad", "banner", "x", "track.gif", "a.de", "swf", "q", "b1", ".js"]
 
 
-def content(path):
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
-    elif path.suffix == ".gz":
-        data = gzip.decompress(data)
-    return data.decode("utf-8", "ignore")
-
-
 def real_urls(data):
     pattern = re.compile(r"https?://[^\s\"<>\\'|{}\[\]]+")
     paths = [p for end in ("gz", "zst", "md", "json") for p in sorted(data.glob(f"**/*.{end}"))]
-    return sorted({url for path in paths for url in pattern.findall(content(path))})
+    return sorted({url for path in paths for url in pattern.findall(text_of(path, "ignore"))})
 
 
 def urls_of(data, lists, count, rng):
@@ -97,17 +83,11 @@ def made_rules(count, rng):
 
 
 def measured(hexapla, rows, expression, folder):
-    """hexapla's verdicts, one thread, Parquet to Parquet, and its processor time."""
-    source, result = folder / "urls.parquet", folder / "verdicts.parquet"
+    """hexapla's verdicts, one thread, and its processor time."""
     columns = dict(zip(["url", "rule"], map(list, zip(*rows))))
-    pq.write_table(pa.table({"id": list(range(len(rows))), **columns}), source)
-    query = f"SELECT id, url_blocked(url, {expression}) AS blocked FROM urls ORDER BY id"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([hexapla, "sql", "--threads", "1", "-t", f"urls={source}", "-c", query,
-                    "-o", str(result)], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    verdicts = pq.read_table(result)["blocked"].to_pylist()
-    return verdicts, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    query = f"SELECT id, url_blocked(url, {expression}) AS blocked FROM rows ORDER BY id"
+    verdicts, seconds = asked(hexapla, columns, query, folder)
+    return verdicts["blocked"].to_pylist(), seconds
 
 
 def datatrove(folder, lists):
@@ -145,9 +125,9 @@ def main():
         ours, _ = measured(args.hexapla, rows, f"'{','.join(files)}'", folder)
         peer = datatrove(folder, lists)
         domains = set(lists[0])
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        before = own_seconds()
         theirs = [peer.filter(Document(text="", id="", metadata={"url": url})) is not True for _, url in cases]
-        seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+        seconds = own_seconds() - before
         counts, samples = defaultdict(lambda: [0, 0, 0, 0]), []
         for (kind, url), own, other in zip(cases, ours, theirs):
             host = re.sub(r"^[a-z]+://", "", url).split("/")[0]
@@ -170,10 +150,9 @@ def main():
     samples += [(f"{rule} {url}", other, own) for (url, rule), own, other in zip(rules, with_rules, asked)
                 if own != other][:10]
     print("### `url_blocked` and datatrove 0.10's URLFilter with its own lists\n")
-    print("| URLs | number | blocked by datatrove | equal | below a listed host, a number, or a scheme |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    head("URLs", "number", "blocked by datatrove", "equal", "below a listed host, a number, or a scheme")
     for kind, (count, other, equal, explained) in counts.items():
-        print(f"| {kind} | {count} | {other} | {equal / count:.2%} | {explained} |")
+        row(kind, count, other, f"{equal / count:.2%}", explained)
     print(f"\nAdblock rules and adblockparser 0.7: {same} of {len(rules)} verdicts equal, {sum(asked)} block.")
     for url, other, own in samples:
         print(f"\n- {url!r}: the peer {other}, hexapla {own}")
