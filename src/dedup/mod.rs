@@ -4,11 +4,20 @@
 
 pub mod components;
 pub mod content;
+mod fold;
 pub mod jaccard;
 pub mod minhash;
+pub mod recipe;
 pub mod shingle;
+pub mod signature;
+mod words;
 
 use crate::function::Function;
 
 /// The SQL functions of the family, in the order of the listing.
-pub const FUNCTIONS: &[&Function] = &[&content::CONTENT_KEY, &minhash::MINHASH, &jaccard::JACCARD];
+pub const FUNCTIONS: &[&Function] = &[
+    &content::CONTENT_KEY,
+    &minhash::MINHASH,
+    &jaccard::JACCARD,
+    &signature::DUPLICATE_SIGNATURE,
+];
