@@ -4,10 +4,10 @@
 //! character, with final `ς` as `σ`; every run of white space as one space, none at the ends.
 //! Punctuation, accents and digits count: that is what near duplicates are for.
 
-use arrow::datatypes::DataType;
 use super::fold;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
 use crate::{error::Result, id};
+use arrow::datatypes::DataType;
 
 /// `content_key(text [, text2])`.
 pub const CONTENT_KEY: Function = Function {

@@ -15,9 +15,5 @@ mod words;
 use crate::function::Function;
 
 /// The SQL functions of the family, in the order of the listing.
-pub const FUNCTIONS: &[&Function] = &[
-    &content::CONTENT_KEY,
-    &minhash::MINHASH,
-    &jaccard::JACCARD,
-    &signature::DUPLICATE_SIGNATURE,
-];
+pub const FUNCTIONS: &[&Function] =
+    &[&content::CONTENT_KEY, &minhash::MINHASH, &jaccard::JACCARD, &signature::DUPLICATE_SIGNATURE];

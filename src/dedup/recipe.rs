@@ -111,14 +111,16 @@ impl Recipe {
             [("bands", self.bands, 1024), ("rows", self.rows, 64), ("ngram", self.ngram, 256)]
         {
             if !(1..=most).contains(&value) {
-                return Err(Error::usage(format!("`{name}` must be in 1 to {most}; it is {value}")));
+                return Err(Error::usage(format!(
+                    "`{name}` must be in 1 to {most}; it is {value}"
+                )));
             }
         }
         match (self.unit, self.normal) {
-            (Unit::Words, Normal::Letters) => Err(Error::usage(
-                "`normalize` 'letters' leaves no words to make shingles of",
-            )
-            .hint_with("add `unit: 'characters'`")),
+            (Unit::Words, Normal::Letters) => {
+                Err(Error::usage("`normalize` 'letters' leaves no words to make shingles of")
+                    .hint_with("add `unit: 'characters'`"))
+            }
             (Unit::Tokens, normal) if normal != Normal::None => Err(Error::usage(
                 "tokens are those of the text as it stands, so `normalize` must be 'none' with them",
             )),
@@ -197,7 +199,8 @@ impl Recipe {
     /// The signature of a set of shingles.
     pub fn sign(&self, set: &[u64], permutations: &Permutations) -> Signed {
         let signature = permutations.signature(set);
-        let mixed = |hash: u64, x: &u64| (hash ^ x).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        let mixed =
+            |hash: u64, x: &u64| (hash ^ x).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         Signed {
             bands: minhash::bands(&signature, self.rows as usize).collect(),
             set: set.iter().fold(set.len() as u64, mixed),
@@ -232,7 +235,8 @@ mod tests {
     #[test]
     fn the_default_is_what_the_scalar_functions_do() {
         let recipe = Recipe::default();
-        for text in ["Það var einu sinni gömul kona í koti", "今天我们去北京看博物馆", ""] {
+        for text in ["Það var einu sinni gömul kona í koti", "今天我们去北京看博物馆", ""]
+        {
             let content = recipe.content(text, None);
             assert_eq!(content.key, content_key(text));
             assert_eq!(recipe.shingles(&content, &[]), shingles(text, ""));
@@ -242,7 +246,8 @@ mod tests {
 
     #[test]
     fn normal_forms_forget_what_they_say() {
-        let same = |normal, a, b| of(normal).content(a, None).key == of(normal).content(b, None).key;
+        let same =
+            |normal, a, b| of(normal).content(a, None).key == of(normal).content(b, None).key;
         assert!(same(Normal::Letters, "Γειά, σου 12!", "γειάσου"));
         assert!(!same(Normal::Letters, "été", "ete"));
         assert!(same(Normal::Folded, "L'été: 12 jours?", "l'ete 3 JOURS"));

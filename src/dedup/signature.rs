@@ -39,10 +39,7 @@ pub const DUPLICATE_SIGNATURE: Function = Function {
               them, the keys of the MinHash bands (none for a text of fewer words than a shingle), \
               and in `form` how it was made.",
         examples: &[
-            (
-                "cardinality(duplicate_signature('Það var einu sinni gömul kona')['bands'])",
-                "14",
-            ),
+            ("cardinality(duplicate_signature('Það var einu sinni gömul kona')['bands'])", "14"),
             (
                 "duplicate_signature('ÉTÉ 2024 à la mer')['set'] = duplicate_signature('été 1999, a la mer')['set']",
                 "true",
@@ -85,7 +82,8 @@ fn recipe(args: &[Value<'_>]) -> Result<Recipe> {
         return Err(Error::usage("duplicate_signature(): signatures have no tokens")
             .hint_with("near_duplicates() with `unit: 'tokens'` reads the texts"));
     }
-    let normal = args[6].text().map_or(Ok(Normal::Content), |n| named("normal form", n, NORMALS))?;
+    let normal =
+        args[6].text().map_or(Ok(Normal::Content), |n| named("normal form", n, NORMALS))?;
     let default = Recipe::default();
     let words = if unit == Unit::Words { default.ngram } else { CHARACTERS };
     let recipe = Recipe {

@@ -66,7 +66,8 @@ fn class(c: char) -> Class {
         WordBreak::ALetter if is_word => Class::Letter,
         WordBreak::Numeric if is_word => Class::Digit,
         WordBreak::ExtendNumLet => Class::Under,
-        WordBreak::Extend => Class::Mark,
+        // The tables of properties know younger characters than those of segmentation do.
+        WordBreak::Extend if segment::segments(&format!("a{c}"), None).count() == 1 => Class::Mark,
         WordBreak::MidLetter => Class::MidLetter,
         WordBreak::MidNum => Class::MidNumber,
         WordBreak::MidNumLet | WordBreak::SingleQuote => Class::MidBoth,
@@ -90,9 +91,8 @@ fn plain(c: char) -> u32 {
     if category.get(c) == GeneralCategory::DecimalNumber {
         return LONG_WAY;
     }
-    let mut left = std::iter::once(c).nfd().filter(|c| {
-        category.get(*c) != GeneralCategory::NonspacingMark
-    });
+    let mut left =
+        std::iter::once(c).nfd().filter(|c| category.get(*c) != GeneralCategory::NonspacingMark);
     match (left.next(), left.next()) {
         (None, _) => NOTHING,
         (Some(c), None) if canonical_combining_class(c) == 0 => u32::from(c),

@@ -148,7 +148,11 @@ impl<T: Plain> ScratchWriter<T> {
     pub fn push(&mut self, value: T) -> Result<()> {
         self.buffer.push(value);
         // A buffer that grows holds twice its length for a moment.
-        if self.buffer.len() * size_of::<T>() * 2 > self.memory.max(1 << 12) { self.spill() } else { Ok(()) }
+        if self.buffer.len() * size_of::<T>() * 2 > self.memory.max(1 << 12) {
+            self.spill()
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes some numbers.

@@ -133,7 +133,11 @@ impl Args<'_> {
 
     /// The table whose name stands at a place; a path is opened as a file.
     pub fn table(&self, place: usize) -> Result<Named> {
-        let name = self.text(place, "a table's name")?;
+        self.named(self.text(place, "a table's name")?)
+    }
+
+    /// The table of a name that the call gives; a path is opened as a file.
+    pub fn named(&self, name: String) -> Result<Named> {
         let reference = parse_name(&name);
         let provider = match self.find(&reference)? {
             Some(provider) => provider,

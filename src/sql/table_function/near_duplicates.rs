@@ -7,61 +7,77 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 
-use super::duplicates::{self, Near, ORDER, Rule, WITHIN_LANGUAGE};
+use super::duplicates::{self, BY, NORMALIZE, ORDER, WITHIN, WITHIN_LANGUAGE};
 use super::{Args, TableFunction};
-use crate::dedup::{minhash, shingle};
 use crate::error::Result;
 
 /// The function.
 pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
     name: "near_duplicates",
-    usage: "near_duplicates('table' [, {threshold: 0.8, bands: 14, rows: 8, ngram: 5, verify: true, \
-            within_language: false, order: 'column desc'}])",
+    usage: "near_duplicates('table' [, {threshold: 0.8, bands: 14, rows: 8, permutations: 112, \
+            ngram: 5, unit: 'words', tokenizer: 'NAME', verify: true, within_language: false, \
+            within: 'column, …', order: 'column desc, …', by: 'both', normalize: 'content', \
+            signatures: 'table', previous: 'table', against: 'table', drop: 'new'}])",
     doc: "Every row of a table with its cluster of equal or near rows: `doc_id, cluster_id, \
-          cluster_size, keep, kept_id, similarity`, sorted by `doc_id`. Rows are linked when their \
-          `content_key` is equal, or when a band of their MinHash signatures is and the Jaccard \
-          similarity of their word 5-grams is at least the threshold; clusters are what is linked, \
-          however indirectly. Kept is the row with the most characters, of these the one of least \
-          content key, of these the least `doc_id`; `similarity` is the Jaccard similarity to it.",
+          cluster_size, keep, kept_id, similarity, content, superseded`, sorted by `doc_id`. Rows \
+          are linked when their `content_key` is equal, or when a band of their MinHash signatures \
+          is and the Jaccard similarity of their word 5-grams is at least the threshold; clusters \
+          are what is linked, however indirectly, whatever else is in the table. Kept is the first \
+          row by the order, then the one with the most characters, of these the one of least content \
+          key, of these the least `doc_id`; `similarity` is the Jaccard similarity to it. `content` \
+          stands for the row's content and the options; by it a later call sees what has changed. \
+          With `against`, a column `side` says of which table a row is.",
     options: &[
         ("threshold", "0.8; the least Jaccard similarity of two linked rows, above 0 to 1"),
         ("bands", "14; the bands of a signature: more find more at a lower similarity"),
         ("rows", "8; the numbers in each band: more find less at a lower similarity"),
-        ("ngram", "5; the words in a shingle; texts of fewer words have exact duplicates alone"),
+        ("permutations", "112; bands x rows, another way to say one of them"),
+        (
+            "ngram",
+            "5, of characters 24; the units in a shingle; shorter texts have exact duplicates \
+                   alone",
+        ),
+        ("unit", "'words', by dictionary in scripts without spaces; 'characters'; 'tokens'"),
+        ("tokenizer", "none; whose tokens they are, as in `encode(text, 'NAME')`"),
         ("verify", "true; whether the similarity is checked, or sharing a band is enough"),
         WITHIN_LANGUAGE,
+        WITHIN,
         ORDER,
+        BY,
+        NORMALIZE,
+        (
+            "signatures",
+            "none; a table of `doc_id` and `duplicate_signature(…) AS signature`, read in place of \
+             the texts; these are then read only for what shares a band",
+        ),
+        (
+            "previous",
+            "none; a former result over the same table (with the rows of `…_dropped` beside it): its \
+             clusters are taken over where no row has gone or changed, and only new rows are \
+             compared; the result is that of doing all at once, and rows that were kept and are not \
+             any more are `superseded`; a table that is not there counts as empty",
+        ),
+        (
+            "against",
+            "none; a table of texts or signatures with other `doc_id`s: rows are compared with its \
+             rows too, but not these with one another, and its best row is the kept one",
+        ),
+        (
+            "drop",
+            "'new': rows that have a duplicate in the other table are not kept; 'both': nor are \
+             those of the other table, which are then in the result; 'none': all are kept, and \
+             `kept_id` says what they match",
+        ),
     ],
     tables: 1,
     example: "SELECT cluster_id, count(*) FROM near_duplicates('kept', {threshold: 0.7}) \
               GROUP BY cluster_id ORDER BY cluster_id",
-    version: 1,
+    version: 2,
     plan,
 };
 
 fn plan(args: &Args<'_>) -> Result<Arc<dyn TableProvider>> {
-    let table = args.table(0)?;
-    let known = ["threshold", "bands", "rows", "ngram", "verify", "within_language", "order"];
-    let options = args.options(1, &known)?;
-    let near = Near {
-        threshold: options.float("threshold", 0.8)?,
-        bands: options.uint("bands", minhash::BANDS as u64)?,
-        rows: options.uint("rows", minhash::ROWS as u64)?,
-        ngram: options.uint("ngram", shingle::WIDTH as u64)?,
-        verify: options.bool("verify", true)?,
-    };
-    let range = |name: &str, valid: bool, expected: &str| match valid {
-        true => Ok(()),
-        false => Err(args.wrong(format!("option `{name}` must be {expected}"))),
-    };
-    range("threshold", near.threshold > 0.0 && near.threshold <= 1.0, "above 0 and up to 1")?;
-    range("bands", (1..=1024).contains(&near.bands), "in 1 to 1024")?;
-    range("rows", (1..=64).contains(&near.rows), "in 1 to 64")?;
-    range("ngram", (1..=64).contains(&near.ngram), "in 1 to 64")?;
-    let within_language = options.bool("within_language", false)?;
-    let order = options.optional_text("order")?;
-    let rule = Rule { within_language, near: Some(near) };
-    duplicates::table(args, &table, order, rule)
+    duplicates::table(args, true)
 }
 
 #[cfg(test)]
