@@ -61,6 +61,8 @@ fn class(c: char) -> Class {
     let complex = CodePointMapData::<LineBreak>::new().get(c) == LineBreak::ComplexContext;
     match CodePointMapData::<WordBreak>::new().get(c) {
         _ if complex => Class::Hard,
+        // Marks of repetition and the like, which the dictionaries of Chinese and Japanese know.
+        _ if is_word && ('\u{3000}'..='\u{31ff}').contains(&c) => Class::Hard,
         // A colon is cut at, whatever ICU4X does: see `segment::segments`.
         _ if matches!(c, ':' | '：' | '﹕') => Class::Other,
         WordBreak::ALetter if is_word => Class::Letter,

@@ -216,6 +216,173 @@ mod tests {
         assert!(error.contains("expected a numeric column"), "{error}");
     }
 
+    /// The result of a query as a table of the session.
+    fn keep(session: &mut Session, dir: &Path, name: &str, sql: &str) {
+        let batches = session.query(sql).unwrap();
+        let dir = dir.join(name);
+        let schema = batches[0].schema();
+        let fields = schema.fields().iter().map(|f| match f.data_type() {
+            DataType::Utf8View => f.as_ref().clone().with_data_type(DataType::Utf8),
+            _ => f.as_ref().clone(),
+        });
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
+        let mut writer = PartWriter::create(&dir, "", name, &schema).unwrap();
+        for batch in batches {
+            let columns = batch.columns().iter().zip(schema.fields());
+            let columns = columns.map(|(c, f)| arrow::compute::cast(c, f.data_type()).unwrap());
+            writer
+                .write(&RecordBatch::try_new(schema.clone(), columns.collect()).unwrap())
+                .unwrap();
+        }
+        let parts = vec![writer.finish().unwrap()];
+        Manifest { parts, ..Manifest::default() }.commit(&dir).unwrap();
+        session.add_table(name, Table::open(&dir).unwrap()).unwrap();
+    }
+
+    const WIDE: &str = "threshold: 0.5, bands: 40, rows: 2";
+
+    #[test]
+    fn signatures_stand_in_for_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = session(dir.path());
+        let sql =
+            "SELECT doc_id, duplicate_signature(text, NULL, 5, 40, 2) AS signature FROM documents";
+        keep(&mut session, dir.path(), "signatures", sql);
+        for more in ["", ", within_language: true"] {
+            let sql = |signatures: &str| {
+                format!("SELECT * FROM near_duplicates('kept', {{{WIDE}{more}{signatures}}})")
+            };
+            let found = table(&session, &sql(", signatures: 'signatures'"));
+            assert_eq!(found, table(&session, &sql("")));
+            assert_eq!(found.len(), 5);
+        }
+        let other = "SELECT * FROM near_duplicates('kept', {signatures: 'signatures'})";
+        let error = session.query(other).unwrap_err().to_string();
+        assert!(error.contains("was made with `5 of words in texts, 40 x 2"), "{error}");
+        keep(&mut session, dir.path(), "signatures", &format!("{sql} WHERE doc_id <> 2"));
+        let other =
+            format!("SELECT * FROM near_duplicates('kept', {{{WIDE}, signatures: 'signatures'}})");
+        let error = session.query(&other).unwrap_err().to_string();
+        assert!(error.contains("`doc_id` 2 has no signature"), "{error}");
+    }
+
+    #[test]
+    fn a_former_result_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = session(dir.path());
+        let columns = "doc_id, cluster_id, cluster_size, keep, kept_id, similarity, content";
+        let all = |from: &str, options: &str| {
+            format!("SELECT {columns} FROM near_duplicates('{from}', {{{WIDE}{options}}})")
+        };
+        keep(&mut session, dir.path(), "some", "SELECT doc_id FROM kept WHERE doc_id <> 3");
+        // As the runner keeps it: what is dropped stands beside.
+        let sql = all("some", "");
+        keep(&mut session, dir.path(), "before", &format!("SELECT * FROM ({sql}) WHERE keep"));
+        keep(
+            &mut session,
+            dir.path(),
+            "before_dropped",
+            &format!("SELECT * FROM ({sql}) WHERE NOT keep"),
+        );
+        let found = table(&session, &all("kept", ", previous: 'before'"));
+        assert_eq!(found, table(&session, &all("kept", "")));
+        assert_eq!(found, table(&session, &all("kept", ", previous: 'none_yet'")));
+        // The longest one came last, and another had been kept.
+        let sql = format!(
+            "SELECT doc_id, kept_id FROM near_duplicates('kept', {{{WIDE}, previous: 'before'}}) \
+             WHERE superseded"
+        );
+        assert_eq!(table(&session, &sql), ["1 3 "]);
+    }
+
+    #[test]
+    fn rows_are_compared_with_those_of_another_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = session(dir.path());
+        keep(&mut session, dir.path(), "new", "SELECT doc_id FROM kept WHERE doc_id <= 2");
+        keep(&mut session, dir.path(), "old", "SELECT doc_id FROM documents WHERE doc_id > 2");
+        let of = |drop: &str| {
+            let sql = format!(
+                "SELECT doc_id, keep, kept_id, side FROM near_duplicates('new', \
+                 {{{WIDE}, against: 'old', drop: '{drop}'}})"
+            );
+            table(&session, &sql)
+        };
+        assert_eq!(of("new"), ["1 false 3 new ", "2 false 4 new "]);
+        assert_eq!(of("none"), ["1 true 3 new ", "2 true 4 new "]);
+        let both = [
+            "1 false 3 new ",
+            "2 false 4 new ",
+            "3 false 3 old ",
+            "4 false 4 old ",
+            "6 false 3 old ",
+        ];
+        assert_eq!(of("both"), both);
+        let sql = "SELECT * FROM near_duplicates('kept', {against: 'old'})";
+        let error = session.query(sql).unwrap_err().to_string();
+        assert!(error.contains("`doc_id` 3 stands in both tables"), "{error}");
+    }
+
+    #[test]
+    fn one_side_of_a_pair_can_be_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        let kept = |by: &str| {
+            let sql = format!("SELECT kept_id FROM exact_duplicates('pairs_kept', {{by: '{by}'}})");
+            table(&session, &sql)
+        };
+        assert_eq!(kept("both"), ["12 ", "12 ", "13 "]);
+        assert_eq!(kept("source"), ["12 ", "12 ", "12 "]);
+        assert_eq!(kept("target"), ["11 ", "11 ", "13 "]);
+    }
+
+    #[test]
+    fn rows_stay_within_their_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = session(dir.path());
+        let sql = "SELECT doc_id, text, doc_id % 2 = 0 AS even, doc_id AS n FROM documents";
+        keep(&mut session, dir.path(), "grouped", sql);
+        let clusters = |options: &str| {
+            let sql =
+                format!("SELECT kept_id FROM near_duplicates('grouped', {{{WIDE}{options}}})");
+            table(&session, &sql)
+        };
+        assert_eq!(clusters(", within: 'even'"), ["3 ", "4 ", "3 ", "4 ", "5 ", "6 "]);
+        assert_eq!(clusters(", order: 'even desc, n asc'"), ["6 ", "2 ", "6 ", "2 ", "5 ", "6 "]);
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = session(dir.path());
+        for (options, message) in [
+            ("permutations: 100, bands: 14, rows: 8", "100 is not 14 x 8"),
+            ("permutations: 100, rows: 8", "100 is not 12 x 8"),
+            ("unit: 'tokens'", "`unit: 'tokens'` and `tokenizer: 'NAME'` go together"),
+            ("unit: 'tokens', tokenizer: 'main'", "needs the function encode()"),
+            ("unit: 'lines'", "unknown unit `lines`"),
+            ("normalize: 'letters'", "leaves no words"),
+            ("drop: 'both'", "`drop` needs `against"),
+            ("against: 'kept', previous: 'x'", "`previous` and `against` do not go together"),
+            ("against: 'nowhere'", "unknown table `nowhere`"),
+            ("by: 'source'", "has no pairs"),
+            ("within: 'town'", "unknown column `town`"),
+            ("order: 'a, b, c, d, e'", "4 are the most"),
+        ] {
+            let sql = format!("SELECT * FROM near_duplicates('documents', {{{options}}})");
+            let error = session.query(&sql).unwrap_err().to_string();
+            assert!(error.contains(message), "{options}: {error}");
+        }
+        for options in [
+            "permutations: 100, rows: 5",
+            "permutations: 128, bands: 16",
+            "unit: 'characters', normalize: 'letters'",
+        ] {
+            let sql = format!("SELECT * FROM near_duplicates('documents', {{{options}}})");
+            assert_eq!(table(&session, &sql).len(), 6, "{options}");
+        }
+    }
+
     #[test]
     fn options_out_of_range_are_named() {
         let dir = tempfile::tempdir().unwrap();
