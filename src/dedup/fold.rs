@@ -12,6 +12,8 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Characters that the table knows.
 pub(super) const PLANE: usize = 0x1_0000;
+/// What all white space becomes.
+const SPACE: u32 = ' ' as u32;
 /// The character needs its neighbours, or becomes several.
 const LONG_WAY: u32 = 0;
 
@@ -29,6 +31,7 @@ fn entry(code: u32) -> u32 {
     }
     let mut lower = n.to_lowercase().map(one_sigma);
     match (lower.next(), lower.next()) {
+        (Some(l), None) if l.is_whitespace() => SPACE,
         (Some(l), None) => u32::from(l) | u32::from(class) << 24,
         _ => LONG_WAY,
     }
@@ -74,16 +77,25 @@ fn short_way(piece: &str, table: &[u32], out: &mut Folded) -> bool {
         return true;
     }
     let mut last = 0;
-    for c in piece.chars() {
+    // Most characters are lower case already: they are copied in runs.
+    let mut run = 0;
+    for (i, c) in piece.char_indices() {
         let found = table.get(c as usize).copied().unwrap_or(LONG_WAY);
         let class = found >> 24;
         if found == LONG_WAY || (class != 0 && class < last) {
             return false;
         }
         last = class;
-        let Some(c) = char::from_u32(found & 0x00ff_ffff) else { return false };
-        out.push(c);
+        let to = found & 0x00ff_ffff;
+        if to == u32::from(c) && to != SPACE {
+            continue;
+        }
+        let Some(to) = char::from_u32(to) else { return false };
+        out.push_run(&piece[run..i]);
+        run = i + c.len_utf8();
+        out.push(to);
     }
+    out.push_run(&piece[run..]);
     true
 }
 
@@ -96,6 +108,14 @@ impl Folded {
     fn separate(&mut self) {
         if std::mem::take(&mut self.space) {
             self.text.push(' ');
+        }
+    }
+
+    /// Characters that stay as they are.
+    fn push_run(&mut self, run: &str) {
+        if !run.is_empty() {
+            self.separate();
+            self.text.push_str(run);
         }
     }
 

@@ -104,18 +104,14 @@ fn plain(c: char) -> u32 {
 
 /// Calls `each` with every word of a text, in order.
 pub(super) fn each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
-    let tables = &*TABLES;
+    let mut words: Vec<(usize, usize)> = Vec::new();
     let mut start = 0;
     while start < text.len() {
         let rest = &text[start..];
-        let end = start + memchr_space(rest);
+        let end = start + memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
         let piece = &text[start..end];
-        let mut words = Words { tables, piece, at: 0 };
-        // Words found before something hard are found again by ICU4X: look first.
-        if words.is_easy() {
-            while let Some(word) = words.next() {
-                each(word);
-            }
+        if cut(piece, &TABLES.class, &mut words) {
+            words.iter().for_each(|(from, to)| each(&piece[*from..*to]));
         } else {
             // A mark at the beginning belongs to the space before it.
             let from = if start > 0 { start - 1 } else { start };
@@ -125,82 +121,55 @@ pub(super) fn each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
     }
 }
 
-/// Where the first space stands, or the length.
-fn memchr_space(text: &str) -> usize {
-    text.bytes().position(|b| b == b' ').unwrap_or(text.len())
-}
-
-struct Words<'t> {
-    tables: &'static Tables,
-    piece: &'t str,
-    at: usize,
-}
-
-impl<'t> Words<'t> {
-    fn class(&self, c: char) -> Class {
-        self.tables.class.get(c as usize).copied().unwrap_or(Class::Hard)
-    }
-
-    /// Whether every rule that the piece needs is one of those here.
-    fn is_easy(&self) -> bool {
-        let mut after_word = false;
-        for c in self.piece.chars() {
-            after_word = match self.class(c) {
-                Class::Hard => return false,
-                Class::Letter | Class::Digit | Class::Under => true,
-                Class::Mark if !after_word => return false,
-                Class::Mark => true,
-                _ => false,
-            };
-        }
-        true
-    }
-
-    fn next(&mut self) -> Option<&'t str> {
-        loop {
-            let rest = self.piece.get(self.at..)?;
-            let mut chars = rest.char_indices().peekable();
-            // What stands before the next word.
-            let begin = loop {
-                let (i, c) = chars.next()?;
-                let class = self.class(c);
-                if matches!(class, Class::Letter | Class::Digit | Class::Under) {
-                    break (i, class);
+/// Where the words of a piece begin and end; false when it needs a rule that is not here.
+fn cut(piece: &str, classes: &[Class], words: &mut Vec<(usize, usize)>) -> bool {
+    words.clear();
+    // The word that is open: where it began, whether it is one, its last letter or digit.
+    let (mut open, mut is_word, mut last) = (None, false, Class::Other);
+    // What may join the open word to what follows, and where that stands.
+    let mut joint: Option<(Class, usize)> = None;
+    for (i, c) in piece.char_indices() {
+        let class = classes.get(c as usize).copied().unwrap_or(Class::Hard);
+        match class {
+            Class::Letter | Class::Digit | Class::Under => {
+                if let Some((by, end)) = joint.take()
+                    && !joins(by, last, class)
+                {
+                    words.extend(open.take().filter(|_| is_word).map(|from| (from, end)));
                 }
-            };
-            let (start, mut last) = begin;
-            let mut is_word = matches!(last, Class::Letter | Class::Digit);
-            let mut end = rest.len();
-            while let Some((i, c)) = chars.next() {
-                let class = self.class(c);
-                match class {
-                    Class::Letter | Class::Digit | Class::Under => last = class,
-                    // Vowel signs are marks and alphabetic.
-                    Class::Mark => is_word |= c.is_alphabetic(),
-                    _ => {
-                        let next = chars.peek().map(|(_, c)| self.class(*c));
-                        let letters = last == Class::Letter && next == Some(Class::Letter);
-                        let digits = last == Class::Digit && next == Some(Class::Digit);
-                        let joins = match class {
-                            Class::MidLetter => letters,
-                            Class::MidNumber => digits,
-                            Class::MidBoth => letters || digits,
-                            _ => false,
-                        };
-                        if !joins {
-                            end = i;
-                            break;
-                        }
-                    }
+                if open.is_none() {
+                    (open, is_word) = (Some(i), false);
                 }
-                is_word |= matches!(class, Class::Letter | Class::Digit);
+                is_word |= class != Class::Under;
+                last = class;
             }
-            self.at += end;
-            if is_word {
-                return rest.get(start..end);
+            // Vowel signs are marks and alphabetic.
+            Class::Mark if open.is_some() && joint.is_none() => is_word |= c.is_alphabetic(),
+            Class::Mark | Class::Hard => return false,
+            Class::MidLetter | Class::MidNumber | Class::MidBoth
+                if open.is_some() && joint.is_none() =>
+            {
+                joint = Some((class, i));
+            }
+            _ => {
+                let end = joint.take().map_or(i, |(_, end)| end);
+                words.extend(open.take().filter(|_| is_word).map(|from| (from, end)));
             }
         }
     }
+    let end = joint.map_or(piece.len(), |(_, end)| end);
+    words.extend(open.filter(|_| is_word).map(|from| (from, end)));
+    true
+}
+
+/// Whether a character between two others joins them.
+fn joins(by: Class, last: Class, next: Class) -> bool {
+    last == next
+        && match last {
+            Class::Letter => matches!(by, Class::MidLetter | Class::MidBoth),
+            Class::Digit => matches!(by, Class::MidNumber | Class::MidBoth),
+            _ => false,
+        }
 }
 
 /// The word without its accents (non-spacing marks) and with each of its numbers as `0`, in `out`;

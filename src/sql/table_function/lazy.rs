@@ -283,7 +283,17 @@ fn reserve(name: &str, context: &TaskContext) -> PlanResult<Option<MemoryReserva
 fn batches(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Batches {
     let runtime = tokio::runtime::Handle::current();
     let mut ahead = RecordBatchReceiverStream::builder(plan.schema(), 2);
-    ahead.run_input(plan.clone(), 0, context);
+    let (sender, source) = (ahead.tx(), plan.clone());
+    ahead.spawn(async move {
+        let mut rows = source.execute(0, context)?;
+        while let Some(batch) = rows.next().await {
+            // Nobody waits for it: the work has what it needs, or has failed.
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
     let mut stream = ahead.build();
     Box::new(std::iter::from_fn(move || {
         let batch = runtime.block_on(stream.next())?;

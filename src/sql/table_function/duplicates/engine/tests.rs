@@ -234,7 +234,7 @@ proptest! {
         // What is kept has no duplicates left: idempotent.
         if !within {
             let kept: Vec<Doc> = docs.into_iter().filter(|d| found[&d.id].keep).collect();
-            let again = super::tests::found(&kept, &fine(0.5), 0, 1).unwrap();
+            let again = found_with(&kept, &fine(0.5), 0, 1, &with).unwrap();
             for (id, row) in &again {
                 prop_assert!(row.keep || found[id].cluster != found[&row.kept].cluster);
             }
