@@ -394,6 +394,24 @@ fn very_many_rows_in_one_band_are_one_cluster() {
     assert!(found.unwrap().values().all(|row| row.cluster == 0 && row.size == 3000));
 }
 
+#[test]
+fn very_many_rows_in_one_band_that_are_not_near_stay_apart() {
+    // A frame in common that is not enough, and each twentieth a near copy of the one before.
+    let frame = (100..150).map(word).collect::<Vec<_>>().join(" ");
+    let doc = |i: u64| {
+        let of = if i % 20 == 1 { i - 1 } else { i };
+        let own: Vec<String> = (0..40).map(|n| word(1000 + of * 40 + n)).collect();
+        let end = if of == i { "" } else { " end" };
+        Doc { id: i, text: Some(format!("{frame} {}{end}", own.join(" "))), lang: "".into() }
+    };
+    let recipe = Recipe { bands: 10, rows: 1, ..Recipe::default() };
+    let rule = Rule { recipe, ..rule() };
+    for (id, row) in found(&(0..400).map(doc).collect::<Vec<_>>(), &rule, 0, 2).unwrap() {
+        let of = if id % 20 == 1 { id - 1 } else { id };
+        assert_eq!((row.cluster, row.size), (of, 1 + u64::from(id % 20 < 2)), "{id}");
+    }
+}
+
 /// A different word without digits for each number.
 fn word(mut i: u64) -> String {
     let mut word = String::new();
