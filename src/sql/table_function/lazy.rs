@@ -41,7 +41,9 @@ pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 /// Runs a query that the work asks for when it knows what it needs: one partition, in the order of
 /// its plan.
 #[derive(Clone, Default)]
-pub(crate) struct Query(Option<Arc<dyn Fn(&str) -> Result<Batches> + Send + Sync>>);
+pub(crate) struct Query(Option<Arc<Run>>);
+
+type Run = dyn Fn(&str) -> Result<Batches> + Send + Sync;
 
 impl Query {
     /// The rows of a query; names as `Named::sql`.

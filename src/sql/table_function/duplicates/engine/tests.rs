@@ -344,6 +344,53 @@ proptest! {
 }
 
 #[test]
+fn clusters_of_documents_in_many_languages() {
+    // The number in front is the cluster; the first line of a cluster has its least id.
+    let golden = [
+        (0, "Það var einu sinni karl og kerling í koti sínu, og þau áttu sér eina kú."),
+        (0, "ÞAÐ VAR EINU SINNI KARL OG KERLING Í KOTI SÍNU, OG ÞAU ÁTTU SÉR EINA KÚ."),
+        (0, "Thad, Það var einu sinni karl og kerling í koti sínu og þau áttu sér eina kú"),
+        (3, "Það var einu sinni kóngur og drottning í ríki sínu, sem áttu sér þrjár dætur."),
+        (4, "Жили-были дед да баба в избушке на краю леса, и была у них курочка ряба."),
+        (4, "Жили-были дед да баба в избушке на краю леса — и была у них курочка Ряба!"),
+        (6, "从前有一座山，山上有一座庙，庙里有一个老和尚在给小和尚讲故事。"),
+        (6, "从前有一座山,山上有一座庙,庙里有一个老和尚在给小和尚讲故事"),
+        (
+            8,
+            "昔々あるところにお爺さんとお婆さんが住んでいました。お爺さんは山へ芝刈りに行きました。",
+        ),
+        (
+            8,
+            "昔々、あるところにお爺さんとお婆さんが住んでいました。お爺さんは山へ芝刈りに行きました",
+        ),
+        (10, "กาลครั้งหนึ่งนานมาแล้วมีชายชราคนหนึ่งอาศัยอยู่ในกระท่อมกลางป่ากับภรรยาของเขา"),
+        (10, "กาลครั้งหนึ่งนานมาแล้ว มีชายชราคนหนึ่งอาศัยอยู่ในกระท่อมกลางป่ากับภรรยาของเขา"),
+        (12, "كان يا ما كان في قديم الزمان ملك له ثلاث بنات يسكن في قصر كبير"),
+        (12, "كَانَ يا ما كان في قديم الزمان ملك له ثلاث بنات يسكن في قصر كبير"),
+        (14, "एक समय की बात है एक गाँव में 3 किसान रहते थे और उनके पास बहुत गायें थीं"),
+        (14, "एक समय की बात है, एक गाँव में १२ किसान रहते थे और उनके पास बहुत गायें थीं।"),
+        (16, "はい"),
+        (16, "はい "),
+        (18, "いいえ"),
+        (19, "Nei takk"),
+        (20, "Nei, takk"),
+        (21, ""),
+        (21, " \n"),
+    ];
+    let doc = |(id, (_, text)): (usize, &(u64, &str))| Doc {
+        id: id as u64,
+        text: Some(text.to_string()),
+        lang: String::new(),
+    };
+    let docs: Vec<Doc> = golden.iter().enumerate().map(doc).collect();
+    let recipe = Recipe { bands: 28, rows: 4, ..Recipe::default() };
+    let near = Some(Near { threshold: 0.75, verify: true });
+    let found = found(&docs, &Rule { recipe, near, ..rule() }, 0, 2).unwrap();
+    let clusters: Vec<u64> = found.values().map(|row| row.cluster).collect();
+    assert_eq!(clusters, golden.map(|(cluster, _)| cluster));
+}
+
+#[test]
 fn rows_with_one_id_are_refused() {
     let doc = |text: &str| Doc { id: 7, text: Some(text.into()), lang: String::new() };
     let error = found(&[doc("a"), doc("b")], &rule(), 0, 1).unwrap_err();
@@ -479,7 +526,7 @@ fn injected_duplicates_are_found() {
         all += 1;
         hit += usize::from(same(&row[0], &row[1]));
     }
-    assert!(hit * 100 >= all * 95, "{hit} of {all}");
+    assert!(hit * 100 >= all * 96, "{hit} of {all}");
     // Precision: what was linked is similar, so each dropped row has a near one in its cluster.
     let text: BTreeMap<u64, &Doc> = docs.iter().map(|d| (d.id, d)).collect();
     let mut clusters: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
