@@ -86,7 +86,7 @@ impl Choices {
             };
             let ascending = order.iter().map(|(_, ascending)| *ascending).collect();
             Ok(Self {
-                rule: Rule { recipe, near, ascending, against: drop },
+                rule: Rule { recipe, pair: false, near, ascending, against: drop },
                 within_language: options.bool("within_language", false)?,
                 within: list(text("within")?.as_deref()),
                 order,

@@ -13,7 +13,7 @@ use super::{Args, Lazy};
 use crate::error::{Error, Result};
 use choices::Choices;
 pub(super) use choices::{BY, NORMALIZE, ORDER, WITHIN, WITHIN_LANGUAGE};
-use engine::Inputs;
+use engine::{Inputs, Rule};
 use query::Reading;
 
 /// The table of a call: of near duplicates, or of equal ones alone.
@@ -36,7 +36,7 @@ pub(super) fn table(args: &Args<'_>, near: bool) -> Result<Arc<dyn TableProvider
     let mut inputs = vec![reading.all()];
     inputs.extend(against.as_ref().map(Reading::all));
     inputs.extend(previous.clone());
-    let rule = choices.rule;
+    let rule = Rule { pair: reading.is_pair(), ..choices.rule };
     Ok(Lazy {
         name: args.function.name,
         schema: engine::schema(against.is_some()),

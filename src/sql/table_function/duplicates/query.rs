@@ -123,6 +123,11 @@ impl Reading {
         Ok(reading)
     }
 
+    /// Whether both sides of pairs are compared.
+    pub fn is_pair(&self) -> bool {
+        self.texts.len() == 2
+    }
+
     /// A column of the table, or of the one beside it.
     fn column(&self, name: &str) -> Result<(String, DataType)> {
         let places = [Some(("t", &self.table)), self.beside.as_ref().map(|b| ("d", b))];

@@ -44,6 +44,8 @@ const DEFAULT_MEMORY: usize = 1 << 30;
 pub(in crate::sql::table_function) struct Rule {
     /// What is compared.
     pub recipe: Recipe,
+    /// Whether rows have two texts.
+    pub pair: bool,
     /// When rows of different content are duplicates.
     pub near: Option<Near>,
     /// Of each column of the order whether the smallest comes first.

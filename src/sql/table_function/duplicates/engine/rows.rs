@@ -197,7 +197,31 @@ impl View {
         id::hash128(&bytes)
     }
 
-    fn signed(&self, row: usize, rule: &Rule) -> Result<Option<Text>> {
+    /// Errors when a signature was not made as the call asks for.
+    fn check_forms(&self, rule: &Rule) -> Result<()> {
+        let Some(signature) = self.signature.as_ref().map(|s| s.as_struct()) else {
+            return Ok(());
+        };
+        let form = signature.column_by_name("form").ok_or_else(|| no_field("form"))?;
+        let forms = cast(form, &DataType::Utf8View)?;
+        let forms = forms.as_string_view();
+        let (one, both) = (rule.recipe.name(false), rule.recipe.name(true));
+        for row in (0..signature.len()).filter(|row| signature.is_valid(*row)) {
+            let form = forms.value(row);
+            // A pair without its second side is one text.
+            if form != one && !(rule.pair && form == both) {
+                let wanted = if rule.pair { &both } else { &one };
+                return Err(Error::usage(format!(
+                    "the signature of `doc_id` {} was made with `{form}`; the call asks for `{wanted}`",
+                    self.ids()[row],
+                ))
+                .hint_with("make the signatures with the numbers that the call asks for"));
+            }
+        }
+        Ok(())
+    }
+
+    fn signed(&self, row: usize) -> Result<Option<Text>> {
         let Some(signature) = self.signature.as_ref().map(|s| s.as_struct()) else {
             return Ok(None);
         };
@@ -208,28 +232,13 @@ impl View {
         if signature.is_null(row) {
             return Ok(None);
         }
-        let column = |name: &str| {
-            signature.column_by_name(name).ok_or_else(|| {
-                Error::usage(format!("column `signature` has no field `{name}`"))
-                    .hint_with("signatures are made by duplicate_signature()")
-            })
-        };
+        let column = |name: &str| signature.column_by_name(name).ok_or_else(|| no_field(name));
         let number = |name: &str| -> Result<u64> {
             let column = column(name)?.as_primitive_opt::<UInt64Type>();
             Ok(column
                 .ok_or_else(|| Error::usage(format!("`signature` has a wrong `{name}`")))?
                 .value(row))
         };
-        let form = cast(column("form")?, &DataType::Utf8View)?;
-        let form = form.as_string_view().value(row);
-        if ![false, true].iter().any(|pair| rule.recipe.name(*pair) == form) {
-            return Err(Error::usage(format!(
-                "the signature of `doc_id` {} was made with `{form}`, and `{}` are asked for",
-                self.ids()[row],
-                rule.recipe.name(form.contains("in pairs")),
-            ))
-            .hint_with("make the signatures with the numbers that the call asks for"));
-        }
         let key = u128::from(number("content_high")?) << 64 | u128::from(number("content_low")?);
         let bands = match column("bands")?.as_list_opt::<i32>() {
             Some(bands) => bands.value(row).as_primitive::<UInt64Type>().values().to_vec(),
@@ -267,7 +276,7 @@ impl View {
         permutations: Option<&crate::dedup::minhash::Permutations>,
     ) -> Result<Found> {
         let content = if self.signature.is_some() {
-            self.signed(row, rule)?
+            self.signed(row)?
         } else {
             self.shingles(row, rule).map(|(content, set)| {
                 let signed = permutations.map(|p| rule.recipe.sign(&set, p));
@@ -284,6 +293,11 @@ impl View {
         });
         Ok(Found { doc: self.ids()[row], ranks: self.ranks(row, rule), content })
     }
+}
+
+fn no_field(name: &str) -> Error {
+    Error::usage(format!("column `signature` has no field `{name}`"))
+        .hint_with("signatures are made by duplicate_signature()")
 }
 
 /// Reads all rows.
@@ -304,6 +318,7 @@ pub(super) fn read(
     for (input, side) in [(Some(table), 0), (against, OLD)] {
         for batch in input.into_iter().flatten() {
             let view = View::new(&batch?)?;
+            view.check_forms(rule)?;
             let one = |row| view.found(row, rule, permutations.as_ref());
             let n = view.ids().len();
             let found: Vec<Found> =

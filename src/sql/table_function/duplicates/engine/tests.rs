@@ -17,7 +17,8 @@ use crate::function::Value;
 const NEAR: Near = Near { threshold: 0.8, verify: true };
 
 fn rule() -> Rule {
-    Rule { recipe: Recipe::default(), near: Some(NEAR), ascending: Vec::new(), against: None }
+    let recipe = Recipe::default();
+    Rule { recipe, pair: false, near: Some(NEAR), ascending: Vec::new(), against: None }
 }
 
 /// A band of one number misses hardly anything.
@@ -359,10 +360,7 @@ fn clusters_of_documents_in_many_languages() {
             8,
             "昔々あるところにお爺さんとお婆さんが住んでいました。お爺さんは山へ芝刈りに行きました。",
         ),
-        (
-            8,
-            "昔々、あるところにお爺さんとお婆さんが住んでいました。お爺さんは山へ芝刈りに行きました",
-        ),
+        (8, "昔々あるところにお爺さんとお婆さんが住んでいました。お爺さんは山へ芝刈りに行きました"),
         (10, "กาลครั้งหนึ่งนานมาแล้วมีชายชราคนหนึ่งอาศัยอยู่ในกระท่อมกลางป่ากับภรรยาของเขา"),
         (10, "กาลครั้งหนึ่งนานมาแล้ว มีชายชราคนหนึ่งอาศัยอยู่ในกระท่อมกลางป่ากับภรรยาของเขา"),
         (12, "كان يا ما كان في قديم الزمان ملك له ثلاث بنات يسكن في قصر كبير"),
