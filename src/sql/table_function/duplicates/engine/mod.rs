@@ -23,6 +23,7 @@ mod links;
 mod output;
 mod rows;
 mod sets;
+mod view;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::rows::{NEEDED, OLD, Rows, View};
+use super::rows::{NEEDED, OLD, Rows};
+use super::view::View;
 use super::{Rule, Space, Texts};
 use crate::error::{Error, Result};
 use crate::store::mmap::Scratch;
