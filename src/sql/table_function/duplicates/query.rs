@@ -77,7 +77,8 @@ impl Reading {
         let texts: Vec<String> = sides.iter().map(|side| format!("{at}.{side}")).collect();
         let tokens = match &choices.tokenizer {
             Some(name) if choices.rule.recipe.unit == Unit::Tokens => {
-                if !args.state.scalar_functions().contains_key("encode") {
+                // DataFusion has an `encode` of its own; ours comes with `token_count`.
+                if !args.state.scalar_functions().contains_key("token_count") {
                     let message =
                         "`unit: 'tokens'` needs the function encode(), which is not there";
                     return Err(args.wrong(message).hint_with(
