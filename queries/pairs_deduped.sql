@@ -1,5 +1,5 @@
 -- pairs_deduped: the surviving pair of each cluster of exact and near duplicates.
--- in:    pairs_kept, pairs
+-- in:    pairs_kept, pairs, pairs_signatures
 -- out:   pairs_deduped
 -- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two pairs are duplicates
 -- param: within_language boolean = true   -- whether equal texts in two language pairs are left alone
@@ -7,6 +7,12 @@ SELECT doc_id,
        cluster_id,
        cluster_size,
        kept_id,
-       CASE WHEN keep THEN NULL WHEN similarity = 1.0 THEN 'exact' ELSE 'near' END AS reason
-FROM near_duplicates('pairs_kept', {threshold: $threshold, within_language: $within_language})
+       similarity,
+       content,
+       CASE WHEN keep THEN NULL
+            WHEN superseded THEN 'superseded'
+            WHEN similarity = 1.0 THEN 'exact'
+            ELSE 'near' END AS reason
+FROM near_duplicates('pairs_kept', {threshold: $threshold, within_language: $within_language,
+                              order: 'score desc', signatures: 'pairs_signatures', previous: 'previous.pairs_deduped'})
 ORDER BY doc_id

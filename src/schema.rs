@@ -58,6 +58,8 @@ schemas!(
     "pairs_measured",
     "kept",
     "pairs_kept",
+    "signatures",
+    "pairs_signatures",
     "deduped",
     "pairs_deduped",
     "contaminated",

@@ -5,20 +5,40 @@
 
 use crate::error::{Error, Result};
 
-/// A forest of components.
+use std::ops::DerefMut;
+
+/// A forest of components; its numbers may lie in memory of any kind.
 #[derive(Debug, Clone)]
-pub struct Components {
-    parent: Vec<u32>,
+pub struct Components<P = Vec<u32>> {
+    parent: P,
 }
 
 impl Components {
     /// `n` components of one index each; errors when `n` does not fit 32 bits.
     pub fn new(n: usize) -> Result<Self> {
+        Self::over(vec![0; n])
+    }
+}
+
+impl<P: DerefMut<Target = [u32]>> Components<P> {
+    /// As many components of one index each as the memory has numbers, whatever they are.
+    pub fn over(mut parent: P) -> Result<Self> {
+        let n = parent.len();
         let Ok(end) = u32::try_from(n) else {
-            let message = format!("{n} rows have duplicates; {} are the most", u32::MAX);
+            let message = format!("{n} rows are too many; {} are the most", u32::MAX);
             return Err(Error::usage(message).hint_with("deduplicate each language by itself"));
         };
-        Ok(Self { parent: (0..end).collect() })
+        parent.iter_mut().zip(0..end).for_each(|(parent, index)| *parent = index);
+        Ok(Self { parent })
+    }
+
+    /// The smallest index of the component that `index` is in, without shortening the way to it.
+    pub fn root(&self, index: u32) -> u32 {
+        let mut at = index;
+        while self.parent[at as usize] != at {
+            at = self.parent[at as usize];
+        }
+        at
     }
 
     /// The smallest index of the component that `index` is in.
@@ -44,7 +64,7 @@ impl Components {
     }
 
     /// For each index the smallest of its component.
-    pub fn finish(mut self) -> Vec<u32> {
+    pub fn finish(mut self) -> P {
         // A parent is never larger than its child, so it is final before the child is reached.
         for i in 0..self.parent.len() {
             self.parent[i] = self.parent[self.parent[i] as usize];

@@ -4,11 +4,10 @@
 //! character, with final `ς` as `σ`; every run of white space as one space, none at the ends.
 //! Punctuation, accents and digits count: that is what near duplicates are for.
 
-use arrow::datatypes::DataType;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
-
+use super::fold;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
 use crate::{error::Result, id};
+use arrow::datatypes::DataType;
 
 /// `content_key(text [, text2])`.
 pub const CONTENT_KEY: Function = Function {
@@ -64,33 +63,7 @@ pub fn pair_key(src: &str, tgt: &str) -> u128 {
 /// assert_eq!(hexapla::dedup::content::folded("  ΟΔΌΣ\u{a0}ﬁn \n"), "οδόσ fin");
 /// ```
 pub fn folded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-        append(&mut out, text.chars());
-    } else {
-        append(&mut out, text.nfkc());
-    }
-    out
-}
-
-fn append(out: &mut String, chars: impl Iterator<Item = char>) {
-    let mut space = false;
-    for c in chars {
-        if c.is_whitespace() {
-            space = !out.is_empty();
-            continue;
-        }
-        if std::mem::take(&mut space) {
-            out.push(' ');
-        }
-        if c.is_ascii() {
-            out.push(c.to_ascii_lowercase());
-        } else {
-            // One letter at a time: the final-sigma rule of whole words would make it depend on
-            // what follows, and capitals have only one sigma.
-            out.extend(c.to_lowercase().map(|c| if c == 'ς' { 'σ' } else { c }));
-        }
-    }
+    fold::folded(text)
 }
 
 #[cfg(test)]

@@ -64,6 +64,30 @@ pub fn of_sets(a: &[u64], b: &[u64]) -> f64 {
     if all == 0 { 0.0 } else { both as f64 / all as f64 }
 }
 
+/// Whether the Jaccard similarity of two ascending sets is at least `threshold`; stops as soon as
+/// that is out of reach.
+pub fn at_least(a: &[u64], b: &[u64], threshold: f64) -> bool {
+    let sum = a.len() + b.len();
+    let near = |both: usize| both > 0 && both as f64 / (sum - both) as f64 >= threshold;
+    let (mut i, mut j, mut both) = (0, 0, 0usize);
+    loop {
+        // All that is left in common cannot be more than the shorter rest.
+        if !near(both + (a.len() - i).min(b.len() - j)) {
+            return false;
+        }
+        let until = i + (a.len() - i).min(b.len() - j).min(32);
+        if until == i {
+            return near(both);
+        }
+        while i < until && j < b.len() {
+            let (left, right) = (a[i], b[j]);
+            both += usize::from(left == right);
+            i += usize::from(left <= right);
+            j += usize::from(right <= left);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +103,9 @@ mod tests {
             let (a, b): (Vec<u64>, Vec<u64>) = (a.into_iter().collect(), b.into_iter().collect());
             prop_assert_eq!(of_sets(&a, &b), expected);
             prop_assert_eq!(of_sets(&b, &a), expected);
+            for threshold in [0.01, 0.5, 0.8, 1.0] {
+                prop_assert_eq!(at_least(&a, &b, threshold), expected >= threshold);
+            }
         }
     }
 

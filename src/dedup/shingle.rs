@@ -8,11 +8,8 @@
 //! A text of fewer than 5 words has no shingles: it is near to nothing, and only its content key
 //! finds its duplicates.
 
-use icu_properties::CodePointMapData;
-use icu_properties::props::GeneralCategory;
-use unicode_normalization::UnicodeNormalization;
-
 use super::content::folded;
+use super::words::{each_word, plain_word};
 use crate::id::hash64;
 use crate::text::segment;
 
@@ -24,62 +21,42 @@ pub fn shingles(text: &str, lang: &str) -> Vec<u64> {
     shingles_of(&folded(text), lang, WIDTH)
 }
 
-/// The same of a text that is folded already, with `width` words to a shingle.
+/// The same of a text that is folded already, with `width` words to a shingle. The language is
+/// only asked whether a colon may stand inside of a word.
 pub fn shingles_of(folded: &str, lang: &str, width: usize) -> Vec<u64> {
-    let mut words = Vec::new();
+    let mut hashes = Vec::with_capacity(folded.len() / 6);
     let mut plain = String::new();
-    for word in segment::words_in(folded, (!lang.is_empty()).then_some(lang)) {
-        if !word.is_ascii() || word.bytes().any(|b| b.is_ascii_digit()) {
-            plain.clear();
-            fold_word(word, &mut plain);
-            if !plain.is_empty() {
-                words.push(hash64(plain.as_bytes()));
-            }
-        } else {
-            words.push(hash64(word.as_bytes()));
+    let mut add = |word: &str| {
+        let word = plain_word(word, &mut plain);
+        if !word.is_empty() {
+            hashes.push(hash64(word.as_bytes()));
         }
+    };
+    if lang.is_empty() {
+        each_word(folded, add);
+    } else {
+        segment::words_in(folded, Some(lang)).for_each(&mut add);
     }
-    let mut bytes = Vec::with_capacity(width * 8);
-    let mut set: Vec<u64> = words
-        .windows(width.max(1))
-        .map(|window| {
-            bytes.clear();
-            window.iter().for_each(|w| bytes.extend_from_slice(&w.to_le_bytes()));
-            hash64(&bytes)
-        })
-        .collect();
-    set.sort_unstable();
-    set.dedup();
-    set
+    set_of(windows(&hashes, width))
 }
 
-/// Appends a word without its accents and with each of its numbers as `0`.
-fn fold_word(word: &str, out: &mut String) {
-    let category = CodePointMapData::<GeneralCategory>::new();
-    let mut in_number = false;
-    let mut letters = word.nfd().peekable();
-    while let Some(c) = letters.next() {
-        match category.get(c) {
-            GeneralCategory::NonspacingMark => {}
-            GeneralCategory::DecimalNumber => {
-                if !in_number {
-                    out.push('0');
-                }
-                in_number = true;
-            }
-            // `1,234.5` is one number: a separator between digits belongs to it.
-            _ if in_number && is_separator(c) && letters.peek().is_some_and(|n| n.is_numeric()) => {
-            }
-            _ => {
-                in_number = false;
-                out.push(c);
-            }
+/// The hashes of all runs of `width` numbers.
+pub(super) fn windows(numbers: &[u64], width: usize) -> Vec<u64> {
+    let mut bytes = vec![0; width.max(1) * 8];
+    let hash = |window: &[u64]| {
+        for (place, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(window) {
+            *place = number.to_le_bytes();
         }
-    }
+        hash64(&bytes)
+    };
+    numbers.windows(width.max(1)).map(hash).collect()
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, '.' | ',' | '\'' | '’' | '٫' | '٬' | '،' | '…')
+/// The distinct numbers, ascending.
+pub(super) fn set_of(mut numbers: Vec<u64>) -> Vec<u64> {
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 #[cfg(test)]

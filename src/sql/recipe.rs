@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement,
-    TableFactor, Value, VisitMut, VisitorMut,
+    DictionaryField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -33,9 +33,11 @@ macro_rules! queries {
 queries!(
     "measured",
     "kept",
+    "signatures",
     "deduped",
     "pairs_measured",
     "pairs_kept",
+    "pairs_signatures",
     "pairs_deduped",
     "contaminated",
     "split",
@@ -426,9 +428,29 @@ impl VisitorMut for Tables {
                 {
                     self.named.insert(table.clone());
                 }
+                for arg in &args.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Dictionary(options))) =
+                        arg
+                    {
+                        self.named.extend(options.iter().filter_map(table_option));
+                    }
+                }
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The table that an option of a table function names.
+fn table_option(option: &DictionaryField) -> Option<String> {
+    let Expr::Value(value) = option.value.as_ref() else { return None };
+    match &value.value {
+        Value::SingleQuotedString(table)
+            if matches!(option.key.value.as_str(), "against" | "signatures") =>
+        {
+            Some(table.clone())
+        }
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::slice::ParallelSliceMut;
 
+use super::mmap::{full, unnamed};
 use crate::error::{Error, Result};
 
 /// The least memory that a sorter works in; less is raised to it.
@@ -69,7 +70,13 @@ impl<const W: usize> Sorter<W> {
 
     /// Ends the input.
     pub fn finish(mut self) -> Result<Sorted<W>> {
-        self.buffer.par_sort_unstable();
+        if self.runs.is_empty() {
+            self.buffer.par_sort_unstable();
+        } else {
+            // What is read next needs the memory: the last run leaves it too.
+            self.spill()?;
+            self.buffer = Vec::new();
+        }
         while self.runs.len() > FAN_IN {
             let mut longer = Vec::new();
             for some in self.runs.chunks(FAN_IN) {
@@ -95,6 +102,10 @@ impl<const W: usize> Sorter<W> {
             self.buffer.reserve_exact(more - held);
             return Ok(());
         }
+        self.spill()
+    }
+
+    fn spill(&mut self) -> Result<()> {
         self.buffer.par_sort_unstable();
         let mut writer = RunWriter::create(&self.dir)?;
         for record in self.buffer.drain(..) {
@@ -159,7 +170,9 @@ impl<'a, const W: usize> Merge<'a, W> {
 
     fn read(&mut self, source: usize) -> Result<Option<[u64; W]>> {
         match self.readers.get_mut(source) {
-            Some(reader) => reader.next().map_err(|e| Error::io(self.dir, e)),
+            Some(reader) => reader
+                .next()
+                .map_err(|e| Error::io(self.dir, format!("reading a temporary file: {e}"))),
             None => Ok(self.last.next().copied()),
         }
     }
@@ -226,20 +239,20 @@ struct RunWriter {
 
 impl RunWriter {
     fn create(dir: &Path) -> Result<Self> {
-        let file = tempfile::tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
+        let file = unnamed(dir)?;
         Ok(Self { dir: dir.into(), file: BufWriter::with_capacity(READ_BYTES, file), records: 0 })
     }
 
     fn push<const W: usize>(&mut self, record: [u64; W]) -> Result<()> {
         self.records += 1;
         for word in record {
-            self.file.write_all(&word.to_le_bytes()).map_err(|e| Error::io(&self.dir, e))?;
+            self.file.write_all(&word.to_le_bytes()).map_err(|e| full(&self.dir, e))?;
         }
         Ok(())
     }
 
     fn finish(self) -> Result<Run> {
-        let file = self.file.into_inner().map_err(|e| Error::io(&self.dir, e.error()))?;
+        let file = self.file.into_inner().map_err(|e| full(&self.dir, e.into_error()))?;
         Ok(Run { file, records: self.records })
     }
 }

@@ -18,6 +18,7 @@ fn run_builds_everything_once() {
         "documents",
         "measured",
         "kept",
+        "signatures",
         "deduped",
         "split",
         "tokenizer.main",

@@ -14,12 +14,13 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as PlanResult};
 use datafusion::datasource::TableType;
-use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{
     Distribution, EquivalenceProperties, OrderingRequirements, Partitioning, PhysicalExpr,
 };
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
@@ -37,15 +38,41 @@ use crate::sql::share;
 /// Rows of one input, in the order of its query.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
+/// Runs a query that the work asks for when it knows what it needs: one partition, in the order of
+/// its plan.
+#[derive(Clone, Default)]
+pub(crate) struct Query(Option<Arc<Run>>);
+
+type Run = dyn Fn(&str) -> Result<Batches> + Send + Sync;
+
+impl Query {
+    /// The rows of a query; names as `Named::sql`.
+    pub fn rows(&self, sql: &str) -> Result<Batches> {
+        match &self.0 {
+            Some(run) => run(sql),
+            None => Err(Error::internal("no session to run a query in")),
+        }
+    }
+}
+
+impl std::fmt::Debug for Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Query")
+    }
+}
+
 /// What the work may use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Limits {
-    /// Bytes of memory; `None` when there is no limit.
+    /// Bytes of memory, set aside in the session's pool: half of its limit, the rest is for the
+    /// queries that are read. `None` when there is no limit.
     pub memory: Option<usize>,
     /// A folder for temporary files; `None` for the system's.
     pub temp: Option<PathBuf>,
     /// Threads.
     pub threads: usize,
+    /// Further queries.
+    pub query: Query,
 }
 
 /// Gets one iterator per query and hands its results to `emit` in batches of the table's schema.
@@ -105,7 +132,9 @@ impl TableProvider for Lazy {
             let logical = state.create_logical_plan(sql).await?;
             inputs.push(share::physical_plan(state, &logical).await?);
         }
-        let scan: Arc<dyn ExecutionPlan> = Arc::new(LazyScan::new(self, inputs));
+        let mut state = state.clone();
+        state.config_mut().options_mut().execution.target_partitions = 1;
+        let scan: Arc<dyn ExecutionPlan> = Arc::new(LazyScan::new(self, inputs, Arc::new(state)));
         let Some(columns) = projection else { return Ok(scan) };
         let exprs = columns.iter().map(|&i| {
             let name = self.schema.field(i).name().clone();
@@ -121,11 +150,13 @@ struct LazyScan {
     schema: SchemaRef,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     work: Arc<Work>,
+    /// Plans further queries, with one partition.
+    state: Arc<SessionState>,
     properties: Arc<PlanProperties>,
 }
 
 impl LazyScan {
-    fn new(table: &Lazy, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Self {
+    fn new(table: &Lazy, inputs: Vec<Arc<dyn ExecutionPlan>>, state: Arc<SessionState>) -> Self {
         let id = table.schema.column_with_name(DOC_ID).filter(|_| table.sorted);
         let order = id.map(|(i, _)| by_doc_id(i));
         let properties = PlanProperties::new(
@@ -139,6 +170,7 @@ impl LazyScan {
             schema: table.schema.clone(),
             inputs,
             work: table.work.clone(),
+            state,
             properties: Arc::new(properties),
         }
     }
@@ -195,6 +227,7 @@ impl ExecutionPlan for LazyScan {
             schema: self.schema.clone(),
             inputs,
             work: self.work.clone(),
+            state: self.state.clone(),
             properties: self.properties.clone(),
         }))
     }
@@ -204,29 +237,20 @@ impl ExecutionPlan for LazyScan {
         _: usize,
         context: Arc<TaskContext>,
     ) -> PlanResult<SendableRecordBatchStream> {
+        let reserved = reserve(self.name, &context)?;
         let limits = Limits {
-            memory: match context.memory_pool().memory_limit() {
-                MemoryLimit::Finite(bytes) => Some(bytes),
-                MemoryLimit::Infinite | MemoryLimit::Unknown => None,
-            },
+            memory: reserved.as_ref().map(MemoryReservation::size),
             temp: context.runtime_env().disk_manager.temp_dir_paths().into_iter().next(),
             threads: threads(&context),
+            query: query(self.state.clone(), context.clone()),
         };
-        let mut inputs: Vec<Batches> = Vec::new();
-        let runtime = tokio::runtime::Handle::current();
-        for input in &self.inputs {
-            let mut stream = input.execute(0, context.clone())?;
-            let (runtime, input) = (runtime.clone(), input.clone());
-            inputs.push(Box::new(std::iter::from_fn(move || {
-                let batch = runtime.block_on(stream.next())?;
-                let told = |e| failure::convert(damage::located(e, &input), &Names::default());
-                Some(batch.map_err(told))
-            })));
-        }
+        let inputs = self.inputs.iter().map(|input| batches(input.clone(), context.clone()));
+        let inputs: Vec<Batches> = inputs.collect();
         let (name, work, schema) = (self.name, self.work.clone(), self.schema.clone());
         let mut out = RecordBatchReceiverStream::builder(self.schema.clone(), 2);
         let sender = out.tx();
         out.spawn_blocking(move || {
+            let _reserved = reserved;
             let mut gone = false;
             let mut emit = |batch: RecordBatch| {
                 let batch = fit(name, &schema, batch)?;
@@ -241,6 +265,60 @@ impl ExecutionPlan for LazyScan {
         });
         Ok(out.build())
     }
+}
+
+/// Sets half of the session's memory aside, or what is left of it when that is taken.
+fn reserve(name: &str, context: &TaskContext) -> PlanResult<Option<MemoryReservation>> {
+    let MemoryLimit::Finite(limit) = context.memory_pool().memory_limit() else { return Ok(None) };
+    let reservation = MemoryConsumer::new(name).register(context.memory_pool());
+    let mut share = limit / 2;
+    loop {
+        match reservation.try_grow(share) {
+            Ok(()) => return Ok(Some(reservation)),
+            Err(e) if share < limit / 16 => return Err(e),
+            Err(_) => share /= 2,
+        }
+    }
+}
+
+/// The rows of a plan of one partition, read ahead while the work is busy with those before.
+fn batches(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Batches {
+    let runtime = tokio::runtime::Handle::current();
+    let mut ahead = RecordBatchReceiverStream::builder(plan.schema(), 2);
+    let (sender, source) = (ahead.tx(), plan.clone());
+    ahead.spawn(async move {
+        let mut rows = source.execute(0, context)?;
+        while let Some(batch) = rows.next().await {
+            // Nobody waits for it: the work has what it needs, or has failed.
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    let mut stream = ahead.build();
+    Box::new(std::iter::from_fn(move || {
+        let batch = runtime.block_on(stream.next())?;
+        let told = |e| failure::convert(damage::located(e, &plan), &Names::default());
+        Some(batch.map_err(told))
+    }))
+}
+
+fn query(state: Arc<SessionState>, context: Arc<TaskContext>) -> Query {
+    let runtime = tokio::runtime::Handle::current();
+    Query(Some(Arc::new(move |sql: &str| {
+        let _inside = runtime.enter();
+        let plan = runtime.block_on(async {
+            let logical = state.create_logical_plan(sql).await?;
+            share::physical_plan(&state, &logical).await
+        });
+        let plan = plan.map_err(|e| failure::convert(e, &Names::default()))?;
+        let plan: Arc<dyn ExecutionPlan> = match plan.output_partitioning().partition_count() {
+            1 => plan,
+            _ => Arc::new(CoalescePartitionsExec::new(plan)),
+        };
+        Ok(batches(plan, context.clone()))
+    })))
 }
 
 /// The session keeps its thread count in the config, whatever the plan's partitions are.

@@ -150,7 +150,7 @@ mod tests {
             splits: Vec::new(),
         };
         let inputs = vec![training, batches(vec![("text_0", texts(items))])];
-        let limits = Limits { memory: Some(memory), temp: None, threads };
+        let limits = Limits { memory: Some(memory), threads, ..Limits::default() };
         let mut all = Found::new();
         run(&rule, &["text".into()], &[set], inputs, &limits, &mut |batch| {
             let uint = |name: &str| {

@@ -56,7 +56,7 @@ fn batches(docs: &[Doc]) -> Batches {
 }
 
 fn found(docs: &[Doc], rule: Rule, memory: Option<usize>, threads: usize) -> Result<Vec<Row>> {
-    let limits = Limits { memory, temp: None, threads };
+    let limits = Limits { memory, threads, ..Limits::default() };
     let mut rows = Vec::new();
     run(&rule, vec![batches(docs)], &limits, &mut |batch| {
         let column = |i: usize| batch.column(i).as_primitive::<UInt64Type>();
