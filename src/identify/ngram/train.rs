@@ -35,7 +35,7 @@ pub struct Options {
     pub kind: [f32; KINDS],
     /// What a language has in advance of one with less text: times the logarithm of the ratio.
     pub bias: f32,
-    /// How freely labels are given an advantage that held-out texts ask for; 0 for none.
+    /// How freely labels are given what held-out texts ask for in advance of others; 0 for none.
     pub lean: f32,
     /// The power of a count that counts.
     pub power: f32,
