@@ -141,7 +141,7 @@ fn eval_set(
     splits: &[String],
     rule: &Rule,
 ) -> Result<(EvalSet, String)> {
-    let mut table = args.named(&name)?;
+    let mut table = args.named(name)?;
     let schema = table.schema();
     let path = args.find(&parse_name(name))?.is_none() || files::is_path(name);
     let file = path && !Path::new(name).join(MANIFEST).is_file();

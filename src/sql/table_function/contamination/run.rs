@@ -41,8 +41,7 @@ pub(super) struct Rule {
 pub(super) struct Space {
     /// Where sorts spill.
     pub dir: PathBuf,
-    /// Bytes for one sort or the filter; up to three are held at once, and half of the limit is
-    /// left to the scans.
+    /// Bytes for one sort or the filter; up to three are held at once.
     pub memory: usize,
     /// The threads of the work.
     pub threads: rayon::ThreadPool,
@@ -53,7 +52,7 @@ impl Space {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(limits.threads.max(1)).build();
         Ok(Self {
             dir: limits.temp.clone().unwrap_or_else(std::env::temp_dir),
-            memory: limits.memory.unwrap_or(DEFAULT_MEMORY) / 8,
+            memory: limits.memory.unwrap_or(DEFAULT_MEMORY) / 4,
             threads: threads.map_err(|e| Error::io("starting threads", e))?,
         })
     }

@@ -62,7 +62,7 @@ struct Repeats {
 struct Space {
     /// Where sorts spill.
     dir: PathBuf,
-    /// Bytes that all of it may hold: half of the limit, the other is left to the scan.
+    /// Bytes that all of it may hold.
     memory: usize,
     /// Bytes of text that are read at once; an anchor at each place would be 32 times as much.
     texts: u64,
@@ -70,7 +70,7 @@ struct Space {
 
 impl Space {
     fn new(limits: &Limits) -> Self {
-        let memory = limits.memory.unwrap_or(DEFAULT_MEMORY) / 2;
+        let memory = limits.memory.unwrap_or(DEFAULT_MEMORY);
         Self {
             dir: limits.temp.clone().unwrap_or_else(std::env::temp_dir),
             memory,
