@@ -5,21 +5,6 @@
 //! language is one of the model's at all, a logistic function of how well the text fits the best
 //! label: by score for each feature, and by the length of the n-grams that are known, both against
 //! what is usual for the script. Both are fitted on rows that the scoring model was not made of.
-//!
-//! So are the leanings of labels: a language with little text has seen fewer of the words of new
-//! text than its sibling with much, and loses what is its own. They are held close to zero, as
-//! free ones gave macro-F1 away on sources that were left out, however much likelihood they won.
-
-use std::collections::BTreeMap;
-
-use super::features::KINDS;
-use crate::identify::tag::Tag;
-
-/// Rounds of the search for leanings, each of half a Newton step for each parameter.
-const ROUNDS: usize = 24;
-/// How far the two parts of a leaning are expected to be from zero.
-const USUAL_EACH: f64 = 0.1;
-const USUAL_ONCE: f64 = 2.0;
 
 /// Parameters of the two factors, as in the model file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,97 +80,21 @@ impl Calibration {
         best.known = fit_logistic(fits);
         best
     }
-
-    /// The leanings that make the right labels of held-out texts likeliest at this temperature
-    /// (logistic regression with a ridge); of labels that no held-out text has, none.
-    pub(super) fn leanings(&self, scored: &[Scored], freely: f32) -> BTreeMap<Tag, Leaning> {
-        let mut tags: Vec<Tag> = scored.iter().map(|scored| scored.tag).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        // The last place is that of all labels without texts; it stays at zero.
-        let place = |tag: Tag| tags.binary_search(&tag).unwrap_or(tags.len());
-        let texts: Vec<Vec<(usize, f32)>> = scored
-            .iter()
-            .map(|scored| {
-                let others = scored.others.iter().map(|(tag, score)| (place(*tag), *score));
-                [(place(scored.tag), scored.truth)].into_iter().chain(others).collect()
-            })
-            .collect();
-        let ridges = [USUAL_EACH, USUAL_ONCE].map(|usual| (usual * f64::from(freely)).powi(-2));
-        let mut leanings = vec![Leaning::default(); tags.len() + 1];
-        let mut odds: Vec<f32> = Vec::new();
-        for _ in 0..ROUNDS {
-            // For each label first and second derivatives by the two parts.
-            let mut slopes = vec![[0.0_f64; 4]; leanings.len()];
-            for (scored, labels) in scored.iter().zip(&texts) {
-                let (n, t) = (scored.features, self.temperature(scored.features));
-                let (each, once) = (f64::from(n / t), f64::from(1.0 / t));
-                odds.clear();
-                odds.extend(labels.iter().map(|(label, s)| (s + leanings[*label].of(n)) / t));
-                let most = odds.iter().copied().fold(f32::MIN, f32::max);
-                odds.iter_mut().for_each(|odds| *odds = (*odds - most).exp());
-                let all: f32 = odds.iter().sum();
-                for (i, ((label, _), odds)) in labels.iter().zip(&odds).enumerate() {
-                    let p = f64::from(odds / all);
-                    let right = if i == 0 { 1.0 } else { 0.0 };
-                    let slopes = &mut slopes[*label];
-                    slopes[0] += (right - p) * each;
-                    slopes[1] += (right - p) * once;
-                    slopes[2] += p * (1.0 - p) * each * each;
-                    slopes[3] += p * (1.0 - p) * once * once;
-                }
-            }
-            for (leaning, slopes) in leanings.iter_mut().zip(&slopes).take(tags.len()) {
-                let step = |i: usize, at: f32| {
-                    0.5 * (slopes[i] - ridges[i] * f64::from(at)) / (slopes[i + 2] + ridges[i])
-                };
-                leaning.each += step(0, leaning.each) as f32;
-                leaning.once += step(1, leaning.once) as f32;
-            }
-        }
-        tags.into_iter().zip(leanings).collect()
-    }
-}
-
-/// What a label has in advance of others, or behind them, so that languages with unlike amounts of
-/// text meet as equals.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Leaning {
-    /// For each feature.
-    each: f32,
-    /// Once.
-    once: f32,
-}
-
-impl Leaning {
-    /// What it adds to `misses`, see `model`.
-    pub(super) fn terms(self) -> [f32; KINDS + 1] {
-        let mut terms = [self.each; KINDS + 1];
-        terms[KINDS] = self.once;
-        terms
-    }
-
-    fn of(self, features: f32) -> f32 {
-        self.each * features + self.once
-    }
 }
 
 /// The scores of a held-out text.
 pub(super) struct Scored {
-    /// The right label.
-    pub(super) tag: Tag,
     pub(super) features: f32,
     /// The score of the right label.
     pub(super) truth: f32,
-    /// The best others.
-    pub(super) others: Vec<(Tag, f32)>,
+    /// The best other scores.
+    pub(super) others: Vec<f32>,
 }
 
 impl Scored {
     fn loss(&self, calibration: &Calibration) -> f64 {
         let t = calibration.temperature(self.features);
-        let others: f32 =
-            self.others.iter().map(|(_, o)| ((o - self.truth) / t).min(80.0).exp()).sum();
+        let others: f32 = self.others.iter().map(|o| ((o - self.truth) / t).min(80.0).exp()).sum();
         f64::from((1.0 + others).ln())
     }
 }
@@ -250,7 +159,6 @@ fn solve(mut a: [[f64; 6]; 6], mut b: [f64; 6]) -> Option<[f64; 6]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identify::tag::find;
 
     #[test]
     fn equations_are_solved() {
@@ -282,8 +190,7 @@ mod tests {
             .map(|i| Scored {
                 features: 100.0,
                 truth: if i % 10 < 3 { -50.0 } else { 50.0 },
-                others: vec![(find("fi").unwrap(), 0.0)],
-                tag: find("de").unwrap(),
+                others: vec![0.0],
             })
             .collect();
         let calibration = Calibration::fit(&scored, &[]);

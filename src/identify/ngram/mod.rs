@@ -23,9 +23,8 @@ use super::detect_lang::Detected;
 static BUILT_IN: LazyLock<Option<Model>> =
     LazyLock::new(|| Model::parse(include_bytes!("../hexapla.lid")).ok());
 
-/// The probability of being in any language of the model below which a text is in none. Less than
-/// one half, as the calibration takes more texts to be in unknown languages than there mostly are.
-const KNOWN: f64 = 0.4;
+/// A text is in no language of the model if that is likelier than not.
+const KNOWN: f64 = 0.5;
 /// The score from which a label is called reliable.
 const RELIABLE: f64 = 0.7;
 

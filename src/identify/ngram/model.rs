@@ -5,7 +5,7 @@
 //! | field | type |
 //! | --- | --- |
 //! | magic | 8 bytes `hexalid\0` |
-//! | version | `u32`, 2 |
+//! | version | `u32`, 1 |
 //! | step | `f32`: what one unit of a weight adds to a score |
 //! | calibration | `f32` × 8: temperature, growth, known; see `calibrate` |
 //! | groups | `u32` number, then each group |
@@ -17,12 +17,9 @@
 //! | labels | `u32` number n ≤ 1024, then n strings, tags such as `deu_Latn`, in ascending order |
 //! | usual | `f32` × 2: the mean score of a feature and depth of texts, see `calibrate` |
 //! | misses | 7 × n × `f32`: for each kind what a known feature adds to each label's score by itself, then what is added once |
-//! | features | `u32` number m, then m numbers in LEB128: in ascending order, each less the one before |
-//! | lengths | `u8` × m: listed labels of each feature; 0 for a row of all labels |
-//! | weights | for a row n × `u8`; else `u16` × length: the label in the upper bits, a weight in the lower |
-//!
-//! In a list a weight has the bits that the largest label leaves, eight at most, and of its own the
-//! upper ones.
+//! | features | `u32` number m, then m × `u32` in ascending order |
+//! | lengths | `u16` × m: listed labels of each feature; 0 for a row of all labels |
+//! | weights | for a row n × `u8`; else `u16` × length: label × 64 + weight / 4 |
 //!
 //! Reading checks every length against the bytes there are; no file is opened here.
 
@@ -32,9 +29,7 @@ use crate::error::{Error, Result};
 use crate::identify::tag::{self, Tag};
 
 const MAGIC: &[u8; 8] = b"hexalid\0";
-const VERSION: u32 = 2;
-/// The longest list.
-pub(super) const MAX_LIST: usize = 255;
+const VERSION: u32 = 1;
 /// The most labels of one group.
 pub const MAX_LABELS: usize = 1024;
 
@@ -63,9 +58,7 @@ pub(super) struct Group {
     marks: Vec<u8>,
     /// The feature and where its weights begin.
     slots: Vec<(u32, u32)>,
-    /// How lists are read.
-    pub(super) entries: Entries,
-    /// For each feature a `u8` length and its weights, as in the file.
+    /// For each feature a `u16` length and its weights, as in the file.
     weights: Vec<u8>,
 }
 
@@ -89,43 +82,15 @@ pub(super) fn header(step: f32, calibration: &Calibration, groups: usize) -> Vec
     bytes
 }
 
-/// How a label and a weight share the two bytes of a list.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entries {
-    /// Bits of a weight, at most 8.
-    bits: u32,
+/// The two bytes of a list for a label and a weight below 64.
+pub(super) fn entry_bytes(label: u16, weight: u8) -> [u8; 2] {
+    (label << 6 | u16::from(weight)).to_le_bytes()
 }
 
-impl Entries {
-    /// The layout where there are `n` labels.
-    pub(super) fn of(n: usize) -> Self {
-        let label = usize::BITS - n.saturating_sub(1).leading_zeros();
-        Self { bits: 16 - label.clamp(8, 10) }
-    }
-
-    /// The two bytes of a label and a weight, the nearest that there is.
-    pub(super) fn bytes(self, label: u16, weight: u8) -> [u8; 2] {
-        let unit = 8 - self.bits;
-        let most = (1_u16 << self.bits) - 1;
-        let rounded = ((u16::from(weight) + (1 << unit >> 1)) >> unit).min(most);
-        (label << self.bits | rounded).to_le_bytes()
-    }
-
-    /// A label and its weight.
-    pub(super) fn get(self, bytes: [u8; 2]) -> (usize, u8) {
-        let entry = u16::from_le_bytes(bytes);
-        let weight = entry & ((1 << self.bits) - 1);
-        (usize::from(entry >> self.bits), (weight << (8 - self.bits)) as u8)
-    }
-}
-
-/// The bytes of a number in LEB128.
-pub(super) fn write_number(mut number: u32, bytes: &mut Vec<u8>) {
-    while number > 0x7f {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
+/// A label and its weight from the two bytes of a list.
+pub(super) fn entry(bytes: [u8; 2]) -> (usize, u8) {
+    let entry = u16::from_le_bytes(bytes);
+    (usize::from(entry >> 6), ((entry & 63) as u8) << 2)
 }
 
 impl Group {
@@ -148,8 +113,10 @@ impl Group {
             if mark == mark_of(feature.0) {
                 let (key, start) = *self.slots.get(slot)?;
                 if key == feature.0 {
-                    let (length, bytes) = self.weights.get(start as usize..)?.split_first()?;
-                    return Some(match usize::from(*length) {
+                    let (length, bytes) =
+                        self.weights.get(start as usize..)?.split_at_checked(2)?;
+                    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+                    return Some(match length {
                         0 => Weights::Row(bytes.get(..self.labels.len())?),
                         n => Weights::List(bytes.get(..2 * n)?),
                     });
@@ -243,25 +210,6 @@ impl<'a> Input<'a> {
         Some(Model { step, calibration, groups })
     }
 
-    /// Features in ascending order.
-    fn features(&mut self, m: usize) -> Option<Vec<u32>> {
-        let mut feature = 0_u32;
-        let mut features = Vec::with_capacity(m);
-        for _ in 0..m {
-            let mut shift = 0;
-            loop {
-                let byte = *self.take(1)?.first()?;
-                feature = feature.checked_add(u32::from(byte & 0x7f).checked_shl(shift)?)?;
-                shift += 7;
-                if byte < 0x80 {
-                    break;
-                }
-            }
-            features.push(feature);
-        }
-        Some(features)
-    }
-
     fn group(&mut self) -> Option<Group> {
         let n = self.number(1).filter(|n| 0 < *n && *n <= MAX_LABELS)?;
         let labels = (0..n).map(|_| self.tag()).collect::<Option<Vec<_>>>()?;
@@ -274,31 +222,32 @@ impl<'a> Input<'a> {
         for misses in &mut misses {
             *misses = (0..n).map(|_| self.f32()).collect::<Option<_>>()?;
         }
-        let entries = Entries::of(n);
-        let m = self.number(2)?;
-        let features = self.features(m)?;
-        let lengths = self.take(m)?;
+        let m = self.number(6)?;
+        let features = self.take(4 * m)?;
+        let lengths = self.take(2 * m)?;
         let mut slots = vec![(0, 0); (2 * m + 1).next_power_of_two()];
         let mut marks = vec![0; slots.len()];
         let mask = slots.len() - 1;
         let mut weights = Vec::new();
-        for (feature, length) in features.into_iter().zip(lengths) {
+        let features =
+            features.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        for (feature, length) in features.zip(lengths.chunks_exact(2)) {
             let mut slot = first_slot(feature, mask);
             while marks[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
             marks[slot] = mark_of(feature);
             slots[slot] = (feature, u32::try_from(weights.len()).ok()?);
-            let listed = usize::from(*length);
+            let listed = usize::from(u16::from_le_bytes([length[0], length[1]]));
             let bytes = self.take(if listed == 0 { n } else { 2 * listed })?;
-            if listed != 0 && bytes.chunks_exact(2).any(|b| entries.get([b[0], b[1]]).0 >= n) {
+            if listed != 0 && bytes.chunks_exact(2).any(|b| entry([b[0], b[1]]).0 >= n) {
                 return None;
             }
-            weights.push(*length);
+            weights.extend_from_slice(length);
             weights.extend_from_slice(bytes);
         }
         let is_mixed = labels.windows(2).any(|two| two[0].script != two[1].script);
-        Some(Group { letters, labels, is_mixed, usual, misses, marks, slots, entries, weights })
+        Some(Group { letters, labels, is_mixed, usual, misses, marks, slots, weights })
     }
 }
 
@@ -322,9 +271,9 @@ mod tests {
         let error = |bytes: &[u8]| Model::parse(bytes).unwrap_err().to_string();
         assert_eq!(error(b""), "not a language model of hexapla");
         assert_eq!(error(b"hexalid\0"), "damaged language model");
-        let mut older = MAGIC.to_vec();
-        older.extend_from_slice(&1_u32.to_le_bytes());
-        assert_eq!(error(&older), "language model of version 1; known is 2");
+        let mut newer = MAGIC.to_vec();
+        newer.extend_from_slice(&2_u32.to_le_bytes());
+        assert_eq!(error(&newer), "language model of version 2; known is 1");
     }
 
     #[test]

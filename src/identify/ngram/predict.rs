@@ -5,7 +5,7 @@
 
 use super::calibrate::Fit;
 use super::features::{self, Feature, KINDS, Letters, MAX_ORDER};
-use super::model::{Group, MAX_LABELS, Model, Weights};
+use super::model::{Group, MAX_LABELS, Model, Weights, entry};
 use crate::identify::tag::Tag;
 
 /// How many of the n-grams that end at a character count.
@@ -170,7 +170,7 @@ impl Sums {
                 }
                 Weights::List(list) => {
                     for pair in list.chunks_exact(2) {
-                        let (label, weight) = group.entries.get([pair[0], pair[1]]);
+                        let (label, weight) = entry([pair[0], pair[1]]);
                         self.narrow[label] = self.narrow[label].wrapping_add(u16::from(weight));
                     }
                 }

@@ -11,14 +11,11 @@ use super::model;
 use super::train::Options;
 use crate::identify::tag::Tag;
 
-/// Models that the calibration is measured with, each without a part of the sources.
-pub(super) const FOLDS: u8 = 4;
-
 /// A line of text.
 pub(super) struct Line {
     pub(super) hash: u64,
-    /// Which of [`FOLDS`] models are not made of it, so that it can judge that one.
-    pub(super) fold: u8,
+    /// The side it is on when the calibration is measured, 0 or 1.
+    pub(super) half: u8,
     pub(super) text: Box<str>,
 }
 
@@ -29,8 +26,11 @@ pub(super) struct Language {
 }
 
 impl Language {
-    fn lines(&self, without: Option<u8>) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter(move |line| without != Some(line.fold)).map(|line| &*line.text)
+    fn lines(&self, half: Option<u8>) -> impl Iterator<Item = &str> {
+        self.lines
+            .iter()
+            .filter(move |line| half.is_none_or(|half| line.half == half))
+            .map(|line| &*line.text)
     }
 }
 
@@ -56,30 +56,28 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Counts the features of the languages of a group, in all lines or all but a fold, and weighs
-    /// them. Without a fold half the text is enough for a language.
+    /// Counts the features of the languages of a group, in one half of their lines or all, and
+    /// weighs them. A half has languages with half the text.
     pub(super) fn count(
         letters: Letters,
         languages: &[Language],
-        without: Option<u8>,
+        half: Option<u8>,
         options: &Options,
     ) -> Self {
-        let least = if without.is_some() { options.min_chars / 2 } else { options.min_chars };
+        let least = if half.is_some() { options.min_chars / 2 } else { options.min_chars };
         let languages: Vec<(&Language, usize)> = languages
             .iter()
-            .map(|l| (l, l.lines(without).map(|line| line.chars().count()).sum()))
+            .map(|l| (l, l.lines(half).map(|line| line.chars().count()).sum()))
             .filter(|(_, chars)| *chars >= least)
             .collect();
         let n = languages.len();
-        // A word that one text is full of is no more typical by that.
-        let power = |count: u32| (count as f32).powf(options.power);
-        let mut counts: Vec<(u32, u16, u32)> = Vec::new();
+        let mut counts: Vec<(u32, u16, f32)> = Vec::new();
         let mut totals = vec![[0.0_f32; KINDS]; n];
         let mut priors = vec![[0.0_f32; KINDS]; n];
         let mut seen: Vec<u32> = Vec::new();
         for (label, (language, _)) in languages.iter().enumerate() {
             seen.clear();
-            for line in language.lines(without) {
+            for line in language.lines(half) {
                 let from = seen.len();
                 features::for_each(line, letters, |found| seen.extend(found.iter().map(|f| f.0)));
                 drop_repeated(&mut seen, from);
@@ -87,9 +85,11 @@ impl Tables {
             seen.sort_unstable();
             for same in seen.chunk_by(|a, b| a == b) {
                 let kind = Feature(same[0]).kind();
-                totals[label][kind] += power(same.len() as u32);
+                // A word that one text is full of is no more typical by that.
+                let count = (same.len() as f32).powf(options.power);
+                totals[label][kind] += count;
                 priors[label][kind] += options.prior[kind];
-                counts.push((same[0], label as u16, same.len() as u32));
+                counts.push((same[0], label as u16, count));
             }
         }
         counts.sort_unstable_by_key(|(feature, label, _)| (*feature, *label));
@@ -122,20 +122,20 @@ impl Tables {
         };
         for same in counts.chunk_by(|a, b| a.0 == b.0) {
             let kind = Feature(same[0].0).kind();
-            let share = |(_, label, count): &(u32, u16, u32)| {
-                power(*count) / totals[usize::from(*label)][kind]
-            };
+            let share =
+                |(_, label, count): &(u32, u16, f32)| count / totals[usize::from(*label)][kind];
             let mean = same.iter().map(share).sum::<f32>() / n as f32;
             let mut use_ = 0.0;
-            for (_, label, lines) in same {
-                let (label, count) = (usize::from(*label), power(*lines));
+            for one in same {
+                let (_, label, count) = *one;
+                let label = usize::from(label);
                 let prior = priors[label][kind];
                 let weight = (1.0 + count / (prior * mean)).ln() * options.kind[kind];
                 let sure = (count - options.z * count.sqrt()).max(0.05 * count);
                 let gain = FREQUENT + (weight + tables.misses[label][kind]).max(0.0);
                 use_ += sure / (totals[label][kind] + prior) * gain;
                 if weight > SMALLEST {
-                    tables.entries.push((label as u16, weight));
+                    tables.entries.push((one.1, weight));
                 }
             }
             let length = tables.entries.len() - tables.starts.last().copied().unwrap_or(0);
@@ -148,15 +148,14 @@ impl Tables {
         tables
     }
 
-    /// About what a feature takes in the file: its distance from the one before, mostly two
-    /// bytes, its length, and its weights.
+    /// What a feature takes in the file.
     fn bytes(&self, length: usize) -> usize {
-        3 + if self.is_row(length) { self.labels.len() } else { 2 * length }
+        6 + if self.is_row(length) { self.labels.len() } else { 2 * length }
     }
 
     /// Whether a list is so long that a row of all labels is read faster.
     fn is_row(&self, length: usize) -> bool {
-        4 * length > self.labels.len() || length > model::MAX_LIST
+        4 * length > self.labels.len()
     }
 
     /// The largest weight.
@@ -164,28 +163,27 @@ impl Tables {
         self.entries.iter().map(|(_, weight)| *weight).fold(0.0, f32::max)
     }
 
-    /// The uses of its features.
-    pub(super) fn uses(&self) -> &[f32] {
-        &self.uses
+    /// What the group takes in the file without features.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        16 + self.labels.len() * (9 + 1 + 4 * (KINDS + 1))
     }
 
-    /// What the group takes in the file with the features of at least some use.
-    pub(super) fn size(&self, least: f32) -> usize {
-        let fixed = 16 + self.labels.len() * (9 + 1 + 4 * (KINDS + 1));
-        let mut before = 0;
-        let kept = (0..self.features.len()).filter(|i| self.uses[*i] >= least);
-        let sizes = kept.map(|i| {
-            let distance = self.features[i] - std::mem::replace(&mut before, self.features[i]);
-            let bits = (u32::BITS - distance.leading_zeros()).max(1);
-            bits.div_ceil(7) as usize + self.bytes(self.starts[i + 1] - self.starts[i]) - 2
-        });
-        fixed + sizes.sum::<usize>()
+    /// The use of each feature with the bytes that it takes.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (f32, usize)> + '_ {
+        let lengths = self.starts.windows(2).map(|w| w[1] - w[0]);
+        self.uses.iter().copied().zip(lengths.map(|length| self.bytes(length)))
     }
 
     /// Writes the group as it stands in the file, with the features of at least some use.
     pub(super) fn write(&self, usual: [f32; 2], least: f32, step: f32, bytes: &mut Vec<u8>) {
-        let kept: Vec<usize> =
-            (0..self.features.len()).filter(|i| self.uses[*i] >= least).collect();
+        let lists: Vec<(u32, &[(u16, f32)])> = self
+            .features
+            .iter()
+            .zip(self.starts.windows(2).map(|w| &self.entries[w[0]..w[1]]))
+            .zip(&self.uses)
+            .filter(|(_, use_)| **use_ >= least)
+            .map(|((feature, entries), _)| (*feature, entries))
+            .collect();
         bytes.extend_from_slice(&(self.labels.len() as u32).to_le_bytes());
         for label in &self.labels {
             let label = label.to_string();
@@ -200,25 +198,26 @@ impl Tables {
                 bytes.extend_from_slice(&misses[kind].to_le_bytes());
             }
         }
-        bytes.extend_from_slice(&(kept.len() as u32).to_le_bytes());
-        let mut before = 0;
-        for feature in kept.iter().map(|i| self.features[*i]) {
-            model::write_number(feature - std::mem::replace(&mut before, feature), bytes);
+        bytes.extend_from_slice(&(lists.len() as u32).to_le_bytes());
+        for (feature, _) in &lists {
+            bytes.extend_from_slice(&feature.to_le_bytes());
         }
-        let lists = || kept.iter().map(|i| &self.entries[self.starts[*i]..self.starts[*i + 1]]);
-        bytes.extend(lists().map(|l| if self.is_row(l.len()) { 0 } else { l.len() as u8 }));
-        let layout = model::Entries::of(self.labels.len());
-        let code = |weight: f32| (weight / step).round() as u8;
-        for list in lists() {
-            if self.is_row(list.len()) {
+        for (_, entries) in &lists {
+            let length = if self.is_row(entries.len()) { 0 } else { entries.len() as u16 };
+            bytes.extend_from_slice(&length.to_le_bytes());
+        }
+        for (_, entries) in &lists {
+            if self.is_row(entries.len()) {
                 let mut row = vec![0; self.labels.len()];
-                for (label, weight) in list {
-                    row[usize::from(*label)] = code(*weight);
+                for (label, weight) in *entries {
+                    row[usize::from(*label)] = (weight / step).round().min(255.0) as u8;
                 }
                 bytes.extend_from_slice(&row);
             } else {
-                let codes = list.iter().map(|(label, weight)| layout.bytes(*label, code(*weight)));
-                bytes.extend(codes.flatten());
+                for (label, weight) in *entries {
+                    let code = (weight / step / 4.0).round().min(63.0) as u8;
+                    bytes.extend_from_slice(&model::entry_bytes(*label, code));
+                }
             }
         }
     }

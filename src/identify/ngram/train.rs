@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use super::calibrate::{Calibration, Fit, Leaning, Scored};
+use super::calibrate::{Calibration, Fit, Scored};
 use super::features::{KINDS, Letters};
 use super::model::{self, Model};
 use super::predict::Scores;
-use super::tables::{FOLDS, Language, Line, Tables};
+use super::tables::{Language, Line, Tables};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::identify::tag::{self, Tag};
@@ -35,8 +35,6 @@ pub struct Options {
     pub kind: [f32; KINDS],
     /// What a language has in advance of one with less text: times the logarithm of the ratio.
     pub bias: f32,
-    /// How freely labels are given what held-out texts ask for in advance of others; 0 for none.
-    pub lean: f32,
     /// The power of a count that counts.
     pub power: f32,
     /// Standard deviations by which a count is taken to be too high when features are chosen.
@@ -53,8 +51,7 @@ impl Default for Options {
             prior: [1.0; KINDS],
             scarcity: 0.2,
             kind: [0.7, 0.8, 0.9, 1.0, 1.2, 3.0],
-            bias: 1.0,
-            lean: 0.15,
+            bias: 3.0,
             power: 0.75,
             z: 1.0,
         }
@@ -73,8 +70,8 @@ pub struct Trainer {
 #[derive(Debug, Default)]
 struct Lines {
     lines: BinaryHeap<(u64, Box<str>)>,
-    /// The fold of each line, by hash.
-    folds: HashMap<u64, u8>,
+    /// The half of each line, by hash.
+    halves: HashMap<u64, u8>,
     chars: usize,
 }
 
@@ -86,14 +83,14 @@ impl Trainer {
 
     /// Adds those lines of a text that are in the script of its tag.
     ///
-    /// Texts of one source are never on both sides when the calibration is measured on rows with a
-    /// model that is not made of them; without a source each text is its own.
+    /// Texts of one source are never on both sides when the calibration is measured on one half
+    /// of the rows with a model of the other; without a source each text is its own.
     pub fn add(&mut self, text: &str, tag: Tag, source: Option<&str>) {
-        let fold = (id::hash64(source.unwrap_or(text).as_bytes()) % u64::from(FOLDS)) as u8;
+        let half = (id::hash64(source.unwrap_or(text).as_bytes()) & 1) as u8;
         let source = id::hash64(source.unwrap_or_default().as_bytes());
         let lines = self.languages.entry((tag, source)).or_default();
         for line in text.lines().filter(|line| is_in_script(line, tag)) {
-            lines.add(line, fold, &self.options);
+            lines.add(line, half, &self.options);
         }
     }
 
@@ -108,8 +105,8 @@ impl Trainer {
         }
         let mut groups: BTreeMap<Letters, Vec<Language>> = BTreeMap::new();
         for (tag, mut lines) in lines {
-            // A line of several sources is in the first fold of any.
-            lines.sort_unstable_by_key(|line| (line.hash, line.fold));
+            // A line of several sources is on the first side of any.
+            lines.sort_unstable_by_key(|line| (line.hash, line.half));
             lines.dedup_by_key(|line| line.hash);
             let chars: usize = lines.iter().map(|line| line.text.chars().count()).sum();
             if let Some(letters) = Letters::of(tag.script)
@@ -127,8 +124,8 @@ impl Trainer {
             return Err(Error::usage(format!("{n} languages in one script; the most is {most}")));
         }
         let groups: Vec<(Letters, Vec<Language>)> = groups.into_iter().collect();
-        let (calibration, found) = calibrate(&groups, &options)?;
-        Ok(build(&groups, None, &options, &calibration, &found))
+        let (calibration, usual) = calibrate(&groups, &options)?;
+        Ok(build(&groups, None, &options, &calibration, &usual))
     }
 }
 
@@ -143,13 +140,13 @@ fn is_in_script(line: &str, tag: Tag) -> bool {
 }
 
 impl Lines {
-    fn add(&mut self, line: &str, fold: u8, options: &Options) {
+    fn add(&mut self, line: &str, half: u8, options: &Options) {
         let hash = id::keyed(id::hash64(line.as_bytes()), options.seed);
-        if let Some(known) = self.folds.get_mut(&hash) {
-            *known = fold.min(*known);
+        if let Some(known) = self.halves.get_mut(&hash) {
+            *known = half.min(*known);
             return;
         }
-        self.folds.insert(hash, fold);
+        self.halves.insert(hash, half);
         self.chars += line.chars().count();
         self.lines.push((hash, line.into()));
         while let Some((hash, last)) = self.lines.peek() {
@@ -158,16 +155,16 @@ impl Lines {
                 break;
             }
             self.chars -= n;
-            self.folds.remove(hash);
+            self.halves.remove(hash);
             self.lines.pop();
         }
     }
 
     fn lines(self) -> impl Iterator<Item = Line> {
-        let Self { lines, folds, .. } = self;
+        let Self { lines, halves, .. } = self;
         lines.into_iter().map(move |(hash, text)| Line {
             hash,
-            fold: folds.get(&hash).copied().unwrap_or(0),
+            half: halves.get(&hash).copied().unwrap_or(0),
             text,
         })
     }
@@ -176,63 +173,52 @@ impl Lines {
 /// A weight that larger ones are cut to: finer steps are worth more.
 const LARGEST: f32 = 20.0;
 
-/// The file of a model of all lines, or all but a fold.
+/// The file of a model of one half of the lines, or of all.
 fn build(
     groups: &[(Letters, Vec<Language>)],
-    without: Option<u8>,
+    half: Option<u8>,
     options: &Options,
     calibration: &Calibration,
-    found: &Found,
+    usual: &Usual,
 ) -> Vec<u8> {
-    let mut tables: Vec<(Letters, Tables)> = groups
+    let tables: Vec<(Letters, Tables)> = groups
         .iter()
-        .map(|(letters, languages)| {
-            (*letters, Tables::count(*letters, languages, without, options))
-        })
+        .map(|(letters, languages)| (*letters, Tables::count(*letters, languages, half, options)))
         .filter(|(_, tables)| !tables.labels.is_empty())
         .collect();
-    let least = least_use(&tables, options.max_bytes);
-    let most = tables.iter().map(|(_, t)| t.most()).fold(f32::MIN_POSITIVE, f32::max);
-    let step = most.min(LARGEST) / f32::from(u8::MAX);
+    let step =
+        tables.iter().map(|(_, t)| t.most()).fold(f32::MIN_POSITIVE, f32::max).min(LARGEST) / 255.0;
     let mut bytes = model::header(step, calibration, tables.len());
-    for (letters, tables) in &mut tables {
-        for (label, misses) in tables.labels.iter().zip(&mut tables.misses) {
-            let leaning = found.leanings.get(label).copied().unwrap_or_default();
-            misses.iter_mut().zip(leaning.terms()).for_each(|(miss, term)| *miss += term);
+    // The features that tell most for their bytes, over all groups.
+    let mut uses: Vec<(f32, usize)> = tables.iter().flat_map(|(_, t)| t.uses()).collect();
+    uses.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let fixed: usize = tables.iter().map(|(_, t)| t.fixed_bytes()).sum();
+    let mut room = options.max_bytes.saturating_sub(bytes.len() + fixed);
+    let mut least = 0.0;
+    for (use_, bytes) in uses {
+        match room.checked_sub(bytes) {
+            Some(rest) => room = rest,
+            // Features of the same use as the first that has no room are left out with it.
+            None => {
+                least = use_;
+                break;
+            }
         }
-        let usual = found.usual.get(letters).copied().unwrap_or_default();
+    }
+    for (letters, tables) in &tables {
+        let usual = usual.get(letters).copied().unwrap_or_default();
         tables.write(usual, least, step, &mut bytes);
     }
     bytes
 }
 
-/// The use from which on features have room in a file.
-fn least_use(tables: &[(Letters, Tables)], max_bytes: usize) -> f32 {
-    let header = model::header(1.0, &Calibration::default(), 0).len();
-    let has_room =
-        |least: f32| header + tables.iter().map(|(_, t)| t.size(least)).sum::<usize>() <= max_bytes;
-    let mut uses: Vec<f32> = tables.iter().flat_map(|(_, t)| t.uses()).copied().collect();
-    uses.sort_unstable_by(|a, b| b.total_cmp(a));
-    uses.dedup();
-    // Features of the same use as the first that has no room are left out with it.
-    let room = uses.partition_point(|least| has_room(*least));
-    room.checked_sub(1).and_then(|i| uses.get(i)).copied().unwrap_or(f32::MAX)
-}
-
-/// Lines of each language that the calibration looks at in each fold.
+/// Lines of each language that the calibration looks at.
 const SAMPLES: usize = 150;
 /// One text in this many is taken to be in no language of the model.
 const UNKNOWN: f32 = 10.0;
 
 /// The mean score and depth of the texts of each group.
 type Usual = BTreeMap<Letters, [f32; 2]>;
-
-/// What held-out texts tell about groups and labels.
-#[derive(Default)]
-struct Found {
-    usual: Usual,
-    leanings: BTreeMap<Tag, Leaning>,
-}
 
 /// What is known of one held-out text.
 struct Held {
@@ -241,29 +227,27 @@ struct Held {
     known: bool,
 }
 
-/// The calibration of the rows, and what is found in each group, by models without a fold.
+/// The calibration of the rows, and what is usual in each group, by models of their halves.
 fn calibrate(
     groups: &[(Letters, Vec<Language>)],
     options: &Options,
-) -> Result<(Calibration, Found)> {
-    let mut found = Found::default();
-    let mut models: Vec<Model> = (0..FOLDS)
-        .map(|fold| {
-            Model::parse(&build(groups, Some(fold), options, &Calibration::default(), &found))
-        })
-        .collect::<Result<_>>()?;
-    let (scored, _) = hold_out(&models, groups);
-    if options.lean > 0.0 {
-        found.leanings = Calibration::fit(&scored, &[]).leanings(&scored, options.lean);
-    }
-    for group in models.iter_mut().flat_map(|model| &mut model.groups) {
-        for (i, label) in group.labels.iter().enumerate() {
-            let leaning = found.leanings.get(label).copied().unwrap_or_default();
-            group.misses.iter_mut().zip(leaning.terms()).for_each(|(miss, term)| miss[i] += term);
+) -> Result<(Calibration, Usual)> {
+    let mut scored: Vec<Scored> = Vec::new();
+    let mut held: Vec<Held> = Vec::new();
+    for half in [0, 1] {
+        let bytes = build(groups, Some(half), options, &Calibration::default(), &Usual::new());
+        let model = Model::parse(&bytes)?;
+        for (letters, languages) in groups {
+            for language in languages {
+                let others = language.lines.iter().filter(|line| line.half != half);
+                for line in others.take(SAMPLES) {
+                    let text = piece(&line.text, line.hash);
+                    hold_out(&model, *letters, language.tag, text, &mut scored, &mut held);
+                }
+            }
         }
     }
-    let (scored, held) = hold_out(&models, groups);
-    found.usual = usual(&held);
+    let usual = usual(&held);
     let weight = |known: bool| {
         let all = held.iter().filter(|h| h.known == known).count().max(1) as f32;
         held.len() as f32 / all * if known { 1.0 - 1.0 / UNKNOWN } else { 1.0 / UNKNOWN }
@@ -272,35 +256,17 @@ fn calibrate(
     let fits: Vec<(Fit, bool, f32)> = held
         .iter()
         .map(|h| {
-            let of_group: [f32; 2] = found.usual.get(&h.letters).copied().unwrap_or_default();
+            let of_group: [f32; 2] = usual.get(&h.letters).copied().unwrap_or_default();
             let fit =
                 Fit { score: h.fit.score - of_group[0], depth: h.fit.depth - of_group[1], ..h.fit };
             (fit, h.known, weights[usize::from(h.known)])
         })
         .collect();
-    Ok((Calibration::fit(&scored, &fits), found))
-}
-
-/// Scores lines of each fold by the model that is not made of it.
-fn hold_out(models: &[Model], groups: &[(Letters, Vec<Language>)]) -> (Vec<Scored>, Vec<Held>) {
-    let mut scored: Vec<Scored> = Vec::new();
-    let mut held: Vec<Held> = Vec::new();
-    for (fold, model) in models.iter().enumerate() {
-        for (letters, languages) in groups {
-            for language in languages {
-                let lines = language.lines.iter().filter(|line| usize::from(line.fold) == fold);
-                for line in lines.take(SAMPLES) {
-                    let text = piece(&line.text, line.hash);
-                    hold_out_one(model, *letters, language.tag, text, &mut scored, &mut held);
-                }
-            }
-        }
-    }
-    (scored, held)
+    Ok((Calibration::fit(&scored, &fits), usual))
 }
 
 /// Scores a held-out text: as it is, as if its language were unknown, and spelt backwards.
-fn hold_out_one(
+fn hold_out(
     model: &Model,
     letters: Letters,
     tag: Tag,
@@ -324,12 +290,12 @@ fn hold_out_one(
     hold(&scores, None, truth.is_some());
     if let Some(truth) = truth {
         hold(&scores, Some(truth), false);
-        let mut others: Vec<(Tag, f32)> =
-            group.labels.iter().copied().zip(scores.scores.iter().copied()).collect();
-        let (_, of_truth) = others.swap_remove(truth);
-        others.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
+        let of_truth = scores.scores[truth];
+        let mut others: Vec<f32> = scores.scores.clone();
+        others.swap_remove(truth);
+        others.sort_unstable_by(|a, b| b.total_cmp(a));
         others.truncate(16);
-        scored.push(Scored { tag, features: scores.features as f32, truth: of_truth, others });
+        scored.push(Scored { features: scores.features as f32, truth: of_truth, others });
     }
     let backwards: String = text.chars().rev().collect();
     hold(&model.scores(group, &backwards), None, false);
