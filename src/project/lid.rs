@@ -24,12 +24,7 @@ pub struct Rows {
 ///
 /// The model is a function of the rows in any order, and of the options. Errors when a column is
 /// missing or no language has enough text.
-pub fn train(
-    session: &Session,
-    sql: &str,
-    options: Options,
-    progress: &dyn Fn(u64),
-) -> Result<(Vec<u8>, Rows)> {
+pub fn train(session: &Session, sql: &str, options: Options) -> Result<(Vec<u8>, Rows)> {
     let schema = session.schema(sql)?;
     column(&schema, sql, "text")?;
     column(&schema, sql, "lang")?;
@@ -46,7 +41,6 @@ pub fn train(
                 _ => rows.skipped += 1,
             }
         }
-        progress(rows.read);
         Ok(())
     })?;
     Ok((trainer.finish()?, rows))

@@ -61,7 +61,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
             let session = crate::sql::session(&tables)?;
             let mut options = Options::default();
             options.max_bytes = max_bytes.unwrap_or(options.max_bytes);
-            let (model, rows) = lid::train(&session, &query, options, &|_| ())?;
+            let (model, rows) = lid::train(&session, &query, options)?;
             let mut file = WholeFile::create(&out)?;
             file.write_all(&model).map_err(|e| Error::io(&out, e))?;
             file.commit()?;
