@@ -3,6 +3,7 @@
 //! Nothing else words an error about SQL; kernels and table functions return hexapla's own errors,
 //! which pass through here unchanged.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -11,6 +12,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::files;
 use crate::error::{Error, nearest};
+use crate::store::mmap;
 
 /// The names that an error may have to offer.
 #[derive(Debug, Default, Clone)]
@@ -76,7 +78,7 @@ pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
         },
         DataFusionError::SchemaError(inner, _) => schema(*inner, names),
         DataFusionError::SQL(inner, _) => parser(&inner),
-        DataFusionError::IoError(e) => Error::io("while running the query", e),
+        DataFusionError::IoError(e) => system(e),
         DataFusionError::ObjectStore(e) => Error::io("while reading", tidy(&e.to_string())),
         DataFusionError::ParquetError(e) => {
             Error::input("a Parquet file of the query", tidy(&e.to_string()))
@@ -88,6 +90,16 @@ pub(crate) fn convert(error: DataFusionError, names: &Names) -> Error {
         }
         DataFusionError::ExecutionJoin(e) => Error::internal(format!("a task failed: {e}")),
         other => message(&other.to_string(), names),
+    }
+}
+
+/// What the operating system refused; a query writes nothing but what it spills.
+fn system(error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            mmap::full(&std::env::temp_dir(), error)
+        }
+        _ => Error::io("while running the query", error),
     }
 }
 
@@ -113,7 +125,7 @@ fn arrow(error: ArrowError, names: &Names) -> Error {
         ArrowError::CsvError(text) => Error::input("a CSV file of the query", text),
         ArrowError::JsonError(text) => Error::input("a JSON file of the query", text),
         ArrowError::ParquetError(text) => Error::input("a Parquet file of the query", text),
-        ArrowError::IoError(text, _) => Error::io("while running the query", text),
+        ArrowError::IoError(_, e) => system(e),
         ArrowError::CastError(text) | ArrowError::ComputeError(text) => Error::usage(tidy(&text)),
         ArrowError::InvalidArgumentError(text) => Error::usage(tidy(&text)),
         other => Error::usage(tidy(&other.to_string())),

@@ -35,6 +35,7 @@ use super::{files, functions, models, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
 use crate::store::manifest::MANIFEST;
+use crate::store::spill::SpillDir;
 use crate::store::table::Table;
 
 const CATALOG: &str = "hexapla";
@@ -81,6 +82,8 @@ struct Settings {
     partitions: usize,
     sort_reservation: usize,
     fetched: Arc<Fetched>,
+    /// Held for the sake of its end.
+    _spill: Option<Arc<SpillDir>>,
 }
 
 impl Session {
@@ -102,7 +105,10 @@ impl Session {
         }
         if let Some(temp) = &options.temp {
             std::fs::create_dir_all(temp).map_err(|e| Error::io(temp, e))?;
-            environment = environment.with_temp_file_path(temp);
+        }
+        let spill = SpillDir::create(options.temp.as_deref()).map(Arc::new);
+        if let Some(path) = spill.as_ref().map(|s| s.path()).or(options.temp.as_deref()) {
+            environment = environment.with_temp_file_path(path);
         }
         let environment =
             environment.build_arc().map_err(|e| failure::convert(e, &Names::default()))?;
@@ -110,7 +116,8 @@ impl Session {
         let sort_reservation = options.memory_limit.map_or(10 << 20, |l| (l / 16).min(10 << 20));
         let partitions = threads;
         let fetched = Arc::new(Fetched::default());
-        let settings = Settings { environment, threads, partitions, sort_reservation, fetched };
+        let settings =
+            Settings { environment, threads, partitions, sort_reservation, fetched, _spill: spill };
         let kernels = models::kernels(options.dir.as_deref().unwrap_or(Path::new(".")));
         Self::assemble(Arc::new(runtime), settings, kernels, BTreeMap::new())
     }

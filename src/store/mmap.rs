@@ -198,7 +198,7 @@ pub(super) fn unnamed(dir: &Path) -> Result<File> {
 }
 
 /// The error of writing a temporary file.
-pub(super) fn full(dir: &Path, error: std::io::Error) -> Error {
+pub fn full(dir: &Path, error: std::io::Error) -> Error {
     let error = Error::io(dir, format!("writing a temporary file: {error}"));
     error.hint_with("set TMPDIR to a folder on a disk with room, or raise the memory limit")
 }

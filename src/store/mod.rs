@@ -11,6 +11,7 @@ pub mod part;
 pub mod publish;
 pub mod reject;
 pub mod remote;
+pub mod spill;
 pub mod table;
 pub mod verify;
 pub mod whole;

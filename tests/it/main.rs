@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod duplicates;
 mod explain;
 mod faults;
 mod hostile;
