@@ -9,6 +9,7 @@ use super::sets::Sets;
 use super::{Joined, Space};
 use crate::dedup::jaccard::of_sets;
 use crate::error::Result;
+use crate::store::group::Sorter;
 use crate::store::mmap::Scratch;
 
 /// Rows that are measured at once.
@@ -28,18 +29,32 @@ pub(super) struct Clusters {
 /// For the first row of each component the best one, plus one: an old one if there is any.
 pub(super) fn best(rows: &Rows, joined: &Joined, space: &Space) -> Result<Scratch<u32>> {
     let mut best: Scratch<u32> = space.array(rows.len())?;
-    for number in 0..rows.len() as u32 {
-        let best = &mut best[joined.root(number) as usize];
-        let better = match best.checked_sub(1) {
-            None => true,
-            Some(before) => match (rows.has(number, OLD), rows.has(before, OLD)) {
-                (true, false) => true,
-                (false, true) => false,
-                _ => rows.is_better(number, before),
-            },
-        };
-        if better {
-            *best = number + 1;
+    let mut several: Scratch<u8> = space.array(rows.len())?;
+    let n = rows.len() as u32;
+    for number in 0..n {
+        let count = &mut several[joined.root(number) as usize];
+        *count = count.saturating_add(1);
+    }
+    // Sorted rather than compared in place: rows of a cluster lie far apart, and arrays that do not
+    // fit into memory must be read from front to back.
+    let mut order: Sorter<11> = Sorter::new(&space.dir, space.memory / 4);
+    for number in 0..n {
+        let root = joined.root(number);
+        if several[root as usize] == 1 {
+            best[root as usize] = number + 1;
+            continue;
+        }
+        let mut record = [0; 11];
+        (record[0], record[1]) = (root.into(), u64::from(!rows.has(number, OLD)));
+        record[2..10].copy_from_slice(&rows.place(number));
+        record[10] = number.into();
+        order.push(record)?;
+    }
+    let mut last = None;
+    for record in order.finish()?.iter()? {
+        let record = record?;
+        if last.replace(record[0]) != Some(record[0]) {
+            best[record[0] as usize] = record[10] as u32 + 1;
         }
     }
     Ok(best)
@@ -53,13 +68,15 @@ impl Clusters {
         let mut size: Scratch<u32> = space.array(rows.len())?;
         let mut least: Scratch<u32> = space.array(rows.len())?;
         let mut fresh: Scratch<u8> = space.array(rows.len())?;
-        for (number, root) in (0..).zip(root.iter()) {
-            fresh[*root as usize] |= u8::from(!rows.has(number, OLD));
-            let (root, size) = (*root as usize, &mut size[*root as usize]);
-            if *size == 0 || rows.doc[number as usize] < rows.doc[least[root] as usize] {
+        for place in 0..rows.len() {
+            // In the order of ids, so that the first row of a cluster has the least one.
+            let number = rows.at(place);
+            let root = root[number as usize] as usize;
+            fresh[root] |= u8::from(!rows.has(number, OLD));
+            if size[root] == 0 {
                 least[root] = number;
             }
-            *size += 1;
+            size[root] += 1;
         }
         Ok(Self { root, size, least, kept, fresh })
     }

@@ -1,7 +1,5 @@
 //! The first pass: every row gets a number, and what is known of it becomes arrays and records.
 
-use std::cmp::Reverse;
-
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::super::super::Batches;
@@ -26,6 +24,9 @@ pub(super) const KNOWN: u8 = 4;
 pub(super) const WAS_KEPT: u8 = 8;
 /// The shingles of the row are needed.
 pub(super) const NEEDED: u8 = 16;
+
+/// Columns that an order may have.
+pub(super) const RANKS: usize = 4;
 
 /// All rows, by number: in the order in which they were read, the old ones last.
 pub(super) struct Rows {
@@ -80,17 +81,16 @@ impl Rows {
         Some(self.at(low))
     }
 
-    /// The explicit order of what is kept: the greater of two comes first.
-    pub fn is_better(&self, a: u32, b: u32) -> bool {
-        let of = |row: u32| {
-            let i = row as usize;
-            (self.chars[i], Reverse(self.key[i]), Reverse(self.doc[i]))
-        };
-        let ranks = self.ranks.iter().map(|rank| rank[a as usize].cmp(&rank[b as usize]));
-        ranks
-            .fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
-            .then_with(|| of(a).cmp(&of(b)))
-            == std::cmp::Ordering::Greater
+    /// The explicit order of what is kept as numbers: of two rows the one of the lesser comes first.
+    pub fn place(&self, number: u32) -> [u64; 8] {
+        let i = number as usize;
+        let mut place = [0; 8];
+        for (place, rank) in place.iter_mut().zip(&self.ranks) {
+            *place = !rank[i];
+        }
+        let [high, low] = self.key[i];
+        place[RANKS..].copy_from_slice(&[!self.chars[i], high, low, self.doc[i]]);
+        place
     }
 }
 
