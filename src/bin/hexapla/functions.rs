@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hexapla::error::{Error, Result};
 use hexapla::function::Signature;
-use hexapla::sql::{functions, table_functions, usage};
+use hexapla::sql::{TableFunction, functions, table_functions, usage};
 use hexapla::token;
 use serde_json::json;
 
@@ -26,11 +26,16 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         .collect();
     let chosen: Vec<&Signature> = match &args.name {
         None => all,
-        Some(name) => match all.iter().find(|s| s.name == name) {
-            Some(found) => vec![*found],
-            None => return Err(Error::unknown("function", name, all.iter().map(|s| s.name))),
-        },
+        Some(name) => all.iter().copied().filter(|s| s.name == name).collect(),
     };
+    let tables: Vec<&TableFunction> =
+        table_functions().filter(|f| args.name.as_deref().is_none_or(|n| n == f.name)).collect();
+    if let (Some(name), true) = (&args.name, chosen.is_empty() && tables.is_empty()) {
+        let names = functions::all().map(|f| f.signature.name);
+        let names = names.chain(tokens.iter().map(|k| k.signature().name));
+        let names = names.chain(table_functions().map(|f| f.name));
+        return Err(Error::unknown("function", name, names));
+    }
     if ui.json() {
         let list: Vec<_> = chosen
             .iter()
@@ -48,7 +53,22 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 })
             })
             .collect();
-        ui.object(&json!({ "functions": list }))?;
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|f| {
+                json!({
+                    "name": f.name,
+                    "call": f.usage,
+                    "doc": f.doc,
+                    "options": f.options.iter()
+                        .map(|(name, meaning)| json!({ "name": name, "meaning": meaning }))
+                        .collect::<Vec<_>>(),
+                    "example": f.example,
+                    "version": f.version,
+                })
+            })
+            .collect();
+        ui.object(&json!({ "functions": list, "table_functions": tables }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = String::new();
@@ -65,6 +85,13 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 out.push_str(&format!("\n  {sql}\n  → {value}\n"));
             }
         }
+        for f in tables {
+            out.push_str(&format!("{}\n\n{}\n", f.usage, f.doc));
+            for (name, meaning) in f.options {
+                out.push_str(&format!("  {name}: {meaning}\n"));
+            }
+            out.push_str(&format!("\n  {}\n", f.example));
+        }
     } else {
         let mut family = "";
         for s in chosen {
@@ -76,7 +103,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
             out.push_str(&format!("  {:<52} {}\n", usage(s), first.trim_end_matches('.')));
         }
         out.push_str("table functions\n");
-        for f in table_functions() {
+        for f in tables {
             let first = f.doc.split_once(". ").map_or(f.doc, |(first, _)| first);
             out.push_str(&format!("  {:<52} {}\n", f.usage, first.trim_end_matches('.')));
         }
