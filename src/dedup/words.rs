@@ -67,6 +67,8 @@ fn class(c: char) -> Class {
         _ if matches!(c, ':' | '：' | '﹕') => Class::Other,
         WordBreak::ALetter if is_word => Class::Letter,
         WordBreak::Numeric if is_word => Class::Digit,
+        // A narrow no-break space is inside of numbers and at no word's end.
+        WordBreak::ExtendNumLet if c.is_whitespace() => Class::Hard,
         WordBreak::ExtendNumLet => Class::Under,
         // The tables of properties know younger characters than those of segmentation do.
         WordBreak::Extend if segment::segments(&format!("a{c}"), None).count() == 1 => Class::Mark,
@@ -113,9 +115,7 @@ pub(super) fn each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
         if cut(piece, &TABLES.class, &mut words) {
             words.iter().for_each(|(from, to)| each(&piece[*from..*to]));
         } else {
-            // A mark at the beginning belongs to the space before it.
-            let from = if start > 0 { start - 1 } else { start };
-            segment::words(&text[from..end]).for_each(&mut each);
+            segment::words(piece).for_each(&mut each);
         }
         start = end + 1;
     }

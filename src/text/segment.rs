@@ -65,8 +65,11 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The words of a text in a language, named by a code in any form.
+///
+/// White space at either end is left off: the rules count a narrow no-break space (French has one
+/// before `!`) to the word before it, and a vowel sign without a letter to the spaces before it.
 pub fn words_in<'t>(text: &'t str, lang: Option<&str>) -> impl Iterator<Item = &'t str> + use<'t> {
-    segments(text, lang).filter(|s| s.is_word).map(|s| s.text)
+    segments(text, lang).filter(|s| s.is_word).map(|s| s.text.trim())
 }
 
 /// The sentences of a text, without the white space around them; never empty ones.
@@ -110,6 +113,8 @@ mod tests {
         assert_eq!(of("Съешь ещё этих булок."), ["Съешь", "ещё", "этих", "булок"]);
         assert_eq!(of("السلام عليكم"), ["السلام", "عليكم"]);
         assert_eq!(of("मैं घर जाता हूँ।"), ["मैं", "घर", "जाता", "हूँ"]);
+        assert_eq!(of("a  \u{93e} b"), ["a", "\u{93e}", "b"]);
+        assert_eq!(of("Ça va\u{202f}! 1\u{202f}234"), ["Ça", "va", "1\u{202f}234"]);
     }
 
     #[test]
