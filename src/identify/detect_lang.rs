@@ -15,14 +15,22 @@ pub struct Model {
     pub name: &'static str,
     /// The label of a text with letters, of which most are of the given script.
     pub detect: fn(text: &str, script: &'static str) -> Detected,
+    /// The likeliest languages of such a text with their probabilities, so many at most and the
+    /// best first.
+    pub rank: fn(text: &str, script: &'static str, most: usize) -> Vec<(Tag, f64)>,
     /// Whether it can answer the language of a tag.
     pub knows: fn(tag: &str) -> bool,
 }
 
 /// The models, the default first.
 pub const MODELS: &[Model] = &[
-    Model { name: "whatlang", detect: whatlang::detect, knows: whatlang::knows },
-    Model { name: "hexapla", detect: ngram::detect, knows: ngram::knows },
+    Model {
+        name: "whatlang",
+        detect: whatlang::detect,
+        rank: whatlang::rank,
+        knows: whatlang::knows,
+    },
+    Model { name: "hexapla", detect: ngram::detect, rank: ngram::rank, knows: ngram::knows },
 ];
 
 /// A measured language.
@@ -82,15 +90,17 @@ pub const DETECT_LANG: Function = Function {
 /// # Ok::<(), hexapla::error::Error>(())
 /// ```
 pub fn detect_lang(text: &str, model: Option<&str>) -> Result<Detected> {
-    let name = model.unwrap_or(MODELS[0].name);
-    let model = MODELS
-        .iter()
-        .find(|m| m.name == name)
-        .ok_or_else(|| Error::unknown("model", name, MODELS.iter().map(|m| m.name)))?;
+    let model = named(model.unwrap_or(MODELS[0].name))?;
     Ok(match script::script(text) {
         Some(script) => (model.detect)(text, script),
         None => Detected { tag: None, script: None, score: 0.0, reliable: false },
     })
+}
+
+/// The model of a name. Errors for an unknown one.
+pub(super) fn named(name: &str) -> Result<&'static Model> {
+    let found = MODELS.iter().find(|m| m.name == name);
+    found.ok_or_else(|| Error::unknown("model", name, MODELS.iter().map(|m| m.name)))
 }
 
 fn call(args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {

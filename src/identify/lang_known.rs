@@ -5,8 +5,8 @@
 
 use arrow::datatypes::DataType;
 
-use super::detect_lang::MODELS;
-use crate::error::{Error, Result};
+use super::detect_lang::{MODELS, named};
+use crate::error::Result;
 use crate::function::{Arg, Family, Function, Row, Signature, Type, Value};
 
 /// `lang_known(lang, model)`.
@@ -35,9 +35,5 @@ pub const LANG_KNOWN: Function = Function {
 ///
 /// Errors for an unknown model.
 pub fn lang_known(tag: &str, model: Option<&str>) -> Result<bool> {
-    let name = model.unwrap_or(MODELS[0].name);
-    match MODELS.iter().find(|m| m.name == name) {
-        Some(model) => Ok((model.knows)(tag)),
-        None => Err(Error::unknown("model", name, MODELS.iter().map(|m| m.name))),
-    }
+    Ok((named(model.unwrap_or(MODELS[0].name))?.knows)(tag))
 }

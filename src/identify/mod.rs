@@ -12,6 +12,7 @@ pub mod ngram;
 mod whatlang;
 
 pub mod detect_lang;
+pub mod detect_langs;
 pub mod detect_spans;
 pub mod lang_known;
 pub mod lang_tag;
@@ -22,6 +23,7 @@ use crate::function::Function;
 pub const FUNCTIONS: &[&Function] = &[
     &lang_tag::LANG_TAG,
     &detect_lang::DETECT_LANG,
+    &detect_langs::DETECT_LANGS,
     &detect_spans::DETECT_SPANS,
     &lang_known::LANG_KNOWN,
 ];

@@ -5,6 +5,7 @@
 
 use super::detect_lang::Detected;
 use super::script::{is_letter, is_of};
+use super::tag::Tag;
 use super::{hans, tag};
 
 /// The label of a text with letters in the script `found`.
@@ -20,6 +21,12 @@ pub fn detect(text: &str, found: &'static str) -> Detected {
             label(&own, found)
         })
         .unwrap_or(Detected { tag: None, script: Some(found), score: 0.0, reliable: false })
+}
+
+/// The one language that it tells.
+pub fn rank(text: &str, found: &'static str, most: usize) -> Vec<(Tag, f64)> {
+    let best = detect(text, found);
+    best.tag.map(|tag| (tag, best.score)).into_iter().take(most).collect()
 }
 
 /// The label, if its script is the one that was found.

@@ -4,14 +4,15 @@
 //! a lone half. Both are written out before it sees them, halves as U+FFFD, which is what ingest
 //! makes of them. Rows come in the order of the files.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
-use arrow::json::reader::infer_json_schema;
+use arrow::json::reader::{ValueIter, infer_json_schema_from_iterator};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
@@ -19,6 +20,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
+use serde_json::Value;
 
 use super::failure::{self, Names};
 use super::files::INFERRED;
@@ -35,8 +37,7 @@ const SAMPLED: usize = 1000;
 pub(super) fn open(path: &str, files: Vec<Location>) -> Result<Arc<dyn TableProvider>> {
     let mut schema = Schema::empty();
     for file in files.iter().take(INFERRED) {
-        let found = infer_json_schema(content(file)?, Some(SAMPLED));
-        let (found, _) = found.map_err(|e| told(file, e))?;
+        let found = columns(content(file)?).map_err(|e| told(file, e))?;
         schema = Schema::try_merge([schema, found])?;
     }
     if schema.fields().is_empty() {
@@ -79,6 +80,38 @@ impl PartitionStream for Files {
         });
         builder.build()
     }
+}
+
+/// The columns of the first rows. Arrow takes an integer above 2⁶³ for a float, which loses digits
+/// of ids: a column with such ones and nothing but them and smaller ones is unsigned.
+fn columns(content: impl BufRead) -> Result<Schema, ArrowError> {
+    let mut ids: HashMap<String, Integers> = HashMap::new();
+    let rows = ValueIter::new(content, Some(SAMPLED)).inspect(|row| {
+        let Ok(Value::Object(row)) = row else { return };
+        for (name, value) in row.iter().filter(|(_, value)| value.is_number()) {
+            let seen = ids.entry(name.clone()).or_default();
+            seen.any_large |= value.is_u64() && !value.is_i64();
+            seen.any_other |= !value.is_u64();
+        }
+    });
+    let schema = infer_json_schema_from_iterator(rows)?;
+    let unsigned = |name: &String| ids.get(name).is_some_and(|i| i.any_large && !i.any_other);
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Float64 if unsigned(field.name()) => {
+            Field::new(field.name(), DataType::UInt64, field.is_nullable())
+        }
+        _ => field.as_ref().clone(),
+    });
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// What the numbers of a column are.
+#[derive(Default)]
+struct Integers {
+    /// Some are integers above 2⁶³.
+    any_large: bool,
+    /// Some are negative or no integers.
+    any_other: bool,
 }
 
 fn told(file: &Location, error: ArrowError) -> Error {
@@ -197,6 +230,18 @@ mod tests {
             let expected: Vec<&String> = texts.iter().flat_map(|t| [t, t]).collect();
             prop_assert_eq!(found.iter().collect::<Vec<_>>(), expected);
         }
+    }
+
+    #[test]
+    fn ids_keep_their_digits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.jsonl");
+        let lines = "{\"id\": 7, \"x\": 1, \"n\": 2}\n{\"id\": 18446744073709551615, \"x\": 0.5, \"n\": -1}\n";
+        std::fs::write(&path, lines).unwrap();
+        let session = Session::new(SessionOptions::default()).unwrap();
+        let query = format!("SELECT concat_ws(' ', id, x, n) FROM '{}'", path.display());
+        let found = cells(&session.query(&query).unwrap());
+        assert_eq!(found, ["7 1.0 2", "18446744073709551615 0.5 -1"]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! A file is opened when a row first asks for it and kept as long as the session. A query's result
 //! depends on what is in its files: [`named`] finds them in its text.
 
-use std::cell::RefCell;
+mod languages;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::ControlFlow;
@@ -16,13 +17,15 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value as Literal, visit_expressions,
 };
 
+use self::languages::{Asked, WithModel};
 use super::recipe;
 use crate::error::{Error, Result};
 use crate::function::{Function, Kernel, Row, Signature, Value};
-use crate::identify::detect_lang::{self, DETECT_LANG, Detected};
-use crate::identify::fasttext::{Model, Scratch};
+use crate::identify::detect_lang::DETECT_LANG;
+use crate::identify::detect_langs::DETECT_LANGS;
+use crate::identify::fasttext::Model;
 use crate::identify::lang_known::LANG_KNOWN;
-use crate::identify::{ngram, script};
+use crate::identify::ngram;
 use crate::measure::fineweb_quality::{self, FINEWEB_QUALITY};
 use crate::measure::gopher_quality::{self, GOPHER_QUALITY};
 use crate::measure::gopher_repetition::{self, GOPHER_REPETITION};
@@ -40,15 +43,13 @@ const OURS: &str = "hexapla:";
 /// What a profile's name begins with when its thresholds are those of a file, before its path.
 const FINEWEB2: &str = "fineweb2:";
 
-/// The probability from which a label of fastText is called reliable, as datatrove's default.
-const RELIABLE: f64 = 0.65;
-
 /// All functions that are told files; relative paths are those of a folder.
 pub(super) fn kernels(dir: &Path) -> Vec<Arc<dyn Kernel>> {
     let opened = Arc::new(Opened { dir: dir.into(), ..Opened::default() });
     vec![
-        Arc::new(WithModel { signature: &DETECT_LANG.signature, opened: opened.clone() }),
-        Arc::new(WithModel { signature: &LANG_KNOWN.signature, opened: opened.clone() }),
+        WithModel::of(Asked::Language, &DETECT_LANG, &opened),
+        WithModel::of(Asked::Languages, &DETECT_LANGS, &opened),
+        WithModel::of(Asked::Knows, &LANG_KNOWN, &opened),
         WithThresholds::of(&GOPHER_QUALITY, &opened, |text, lang, found, out| {
             let tokens = tokens(text, Some(lang));
             gopher_quality::write(
@@ -199,68 +200,6 @@ impl Lists for Opened {
         // What the lists say is told by `named`, by their files.
         0
     }
-}
-
-/// A function of languages that takes a model of fastText, or else the name of one of ours.
-struct WithModel {
-    signature: &'static Signature,
-    opened: Arc<Opened>,
-}
-
-impl Kernel for WithModel {
-    fn signature(&self) -> &Signature {
-        self.signature
-    }
-
-    fn call(&self, args: &[Value<'_>], out: &mut Row<'_>) -> Result<()> {
-        let detects = std::ptr::eq(self.signature, &DETECT_LANG.signature);
-        let (text, name) = (args[0].text().unwrap_or_default(), args[1].text().unwrap_or_default());
-        if let Some(path) = name.strip_prefix(FASTTEXT) {
-            let model = self.opened.fasttext(path)?;
-            match detects {
-                true => detect_lang::write(&detect(text, &model)?, out),
-                false => out.bool(model.tags().any(|tag| tag.to_string() == text)),
-            }
-        } else if let Some(path) = name.strip_prefix(OURS) {
-            let model = self.opened.ours(path)?;
-            match detects {
-                true => detect_lang::write(&of_ours(text, &model), out),
-                false => out.bool(model.labels().any(|tag| tag.to_string() == text)),
-            }
-        } else if detects {
-            (DETECT_LANG.body)(args, out)?;
-        } else {
-            (LANG_KNOWN.body)(args, out)?;
-        }
-        Ok(())
-    }
-}
-
-/// The label of a text by one of our models.
-fn of_ours(text: &str, model: &ngram::model::Model) -> Detected {
-    match script::script(text) {
-        Some(script) => ngram::detect_with(Some(model), text, script),
-        None => Detected { tag: None, script: None, score: 0.0, reliable: false },
-    }
-}
-
-/// The best label of a model as a measured language.
-fn detect(text: &str, model: &Model) -> Result<Detected> {
-    thread_local! {
-        static SCRATCH: RefCell<Scratch> = RefCell::default();
-    }
-    let script = script::script(text);
-    let best = SCRATCH.with_borrow_mut(|scratch| {
-        model.predict(text, 1, scratch).map(|labels| labels.first().copied())
-    })?;
-    let tag = best.and_then(|best| model.tag(best.label, text, script));
-    let score = best.map_or(0.0, |best| f64::from(best.probability).min(1.0));
-    Ok(Detected {
-        tag,
-        script: tag.map(|tag| tag.script).or(script),
-        score: if tag.is_some() { score } else { 0.0 },
-        reliable: tag.is_some() && score >= RELIABLE,
-    })
 }
 
 /// Writes the cells of a text in a language by its thresholds.

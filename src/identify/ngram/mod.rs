@@ -18,6 +18,7 @@ use std::sync::LazyLock;
 
 use self::model::Model;
 use super::detect_lang::Detected;
+use super::tag::Tag;
 
 /// The model that is built in, made of `shared/data` alone.
 static BUILT_IN: LazyLock<Option<Model>> =
@@ -36,6 +37,11 @@ pub fn built_in() -> Option<&'static Model> {
 /// The label of a text by the built-in model; `found` is the script of most of its letters.
 pub fn detect(text: &str, found: &'static str) -> Detected {
     detect_with(built_in(), text, found)
+}
+
+/// The likeliest languages of a text by the built-in model.
+pub fn rank(text: &str, found: &'static str, most: usize) -> Vec<(Tag, f64)> {
+    built_in().map_or_else(Vec::new, |model| model.labels_of(text, found, most))
 }
 
 /// Whether the built-in model can answer a tag.

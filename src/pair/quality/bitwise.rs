@@ -121,25 +121,26 @@ impl<'c> Bitwise<'c> {
         let (words, bits) = (len / 64, len % 64);
         let mut any = 0;
         for block in 0..self.blocks {
-            let joined = &mut joined[block * n..][..n];
-            joined.fill(0);
-            let joined = joined[len..].iter_mut().zip(&shorter[block * n..][len..]);
+            let (start, joined) = joined[block * n..][..n].split_at_mut(len);
+            start.fill(0);
             let moved = |words: usize| Some(&longer[block.checked_sub(words)? * n..][..n - len]);
+            let shorter = &shorter[block * n..][len..];
+            let both = joined.iter_mut().zip(shorter);
             match (moved(words), moved(words + 1)) {
                 (Some(longer), Some(below)) => {
-                    for (((joined, shorter), longer), below) in joined.zip(longer).zip(below) {
+                    for (((joined, shorter), longer), below) in both.zip(longer).zip(below) {
                         // Two shifts: by 64 is not one.
                         *joined = (longer << bits | below >> 1 >> (63 - bits)) & shorter;
                         any |= *joined;
                     }
                 }
                 (Some(longer), None) => {
-                    for ((joined, shorter), longer) in joined.zip(longer) {
+                    for ((joined, shorter), longer) in both.zip(longer) {
                         *joined = longer << bits & shorter;
                         any |= *joined;
                     }
                 }
-                _ => {}
+                _ => joined.fill(0),
             }
         }
         any != 0

@@ -119,8 +119,11 @@ impl Codes {
             let bytes = &text.as_bytes()[..text.len().min(MOST_CHARS)];
             return bytes.iter().map(|byte| u16::from(*byte)).collect();
         }
-        let mut numbers = Vec::with_capacity(text.len().min(MOST_CHARS));
-        numbers.extend(text.chars().take(MOST_CHARS).map(|c| self.code(c)));
+        // Of known length: a vector that grows asks before each character whether there is room.
+        let mut numbers = vec![0; text.chars().count().min(MOST_CHARS)];
+        for (number, c) in numbers.iter_mut().zip(text.chars()) {
+            *number = self.code(c);
+        }
         numbers
     }
 

@@ -198,6 +198,13 @@ def best_through_sql(hexapla, path, lines, labels, folder):
     return tags, [row["d"] for row in through_sql(hexapla, query)]
 
 
+def ranked_through_sql(hexapla, path, folder, k):
+    """What `detect_langs` says of the lines that `best_through_sql` wrote: labels and scores."""
+    query = f"SELECT row, detect_langs(text, 'fasttext:{path}', {k}) AS d FROM '{folder / 'lines.jsonl'}' ORDER BY row"
+    ranked = [row["d"] for row in through_sql(hexapla, query)]
+    return [[(LABEL + d["label"].removeprefix(LABEL), d["score"]) for d in row] for row in ranked]
+
+
 def has_letters(text):
     return any(unicodedata.category(c).startswith("L") for c in text)
 
@@ -258,6 +265,12 @@ def compare(args, path, lines, folder):
                 ours, expected = language(o.get("lang")), language(tags[label])
                 same = ours == expected or (expected, ours) in OTHERS
                 agreement.add(line, same, abs(o["score"] - min(score, 1.0)), o, t)
+        if k > 1 and args.hexapla != "-":
+            agreement = agreements[f"SQL, top {k}"] = Agreement()
+            for line, o, t in zip(lines, ranked_through_sql(args.hexapla, path, folder, k), theirs):
+                same = [label for label, _ in o] == [label for label, _ in t]
+                off = max((abs(a - min(b, 1.0)) for (_, a), (_, b) in zip(o, t)), default=0.0)
+                agreement.add(line, same, off, o, t)
     return agreements
 
 
