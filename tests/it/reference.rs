@@ -151,6 +151,7 @@ const PROJECT: &[(&str, &str, &str)] = &[
     ("[train.NAME]", "src/train/config.rs", "TrainConfig"),
     ("[train.NAME] optimizer = { … }", "src/train/config.rs", "OptimizerConfig"),
     ("[eval.NAME]", "src/project/config.rs", "EvalConfig"),
+    ("[export.NAME]", "src/project/config.rs", "ExportConfig"),
 ];
 
 #[test]
@@ -194,7 +195,7 @@ fn toml_type(ty: &str) -> String {
         "Patterns" => "text or list of text",
         "Column" => "text or integer",
         "toml::Value" => "number, text, true or false, or a table of them",
-        "Into" | "ModelKind" | "Schedule" | "Dtype" => "text",
+        "Into" | "ModelKind" | "Schedule" | "Dtype" | "Layout" | "Only" => "text",
         ty if ty.ends_with("Config") || ty.ends_with("Spec") => "table",
         other => panic!("say in `toml_type` how `{other}` is written in TOML"),
     };
