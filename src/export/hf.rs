@@ -140,7 +140,9 @@ fn head(handoff: &Handoff) -> String {
     langs.sort_unstable();
     langs.dedup();
     text.push_str("language:\n");
-    langs.iter().for_each(|lang| drop(writeln!(text, "- {}", json!(lang))));
+    for lang in langs {
+        let _ = writeln!(text, "- {}", json!(lang));
+    }
     let pairs = handoff.groups.iter().any(|g| matches!(g.kind, GroupKind::Pairs { .. }));
     let documents = handoff.groups.iter().any(|g| matches!(g.kind, GroupKind::Documents { .. }));
     text.push_str("task_categories:\n");
@@ -162,10 +164,10 @@ fn head(handoff: &Handoff) -> String {
     for config in &configs {
         let _ = writeln!(text, "- config_name: {}\n  features:", json!(config.name));
         for (name, kind) in config.features {
-            match kind.strip_prefix("list ") {
-                Some(item) => drop(writeln!(text, "  - name: {name}\n    list: {item}")),
-                None => drop(writeln!(text, "  - name: {name}\n    dtype: {kind}")),
-            }
+            let _ = match kind.strip_prefix("list ") {
+                Some(item) => writeln!(text, "  - name: {name}\n    list: {item}"),
+                None => writeln!(text, "  - name: {name}\n    dtype: {kind}"),
+            };
         }
         text.push_str("  splits:\n");
         for (split, counts) in &config.splits {
