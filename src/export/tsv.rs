@@ -1,7 +1,7 @@
 //! TSV: a pair a line, source and target; and a curriculum for OpusTrainer, which feeds Marian.
 //!
 //! OpusTrainer draws lines, so that shares of tokens become shares of lines, and ends a stage
-//! after whole epochs of one data set: the one that is gone through most often.
+//! after whole epochs of one data set: the one whose planned epochs are nearest to whole ones.
 
 use std::fmt::Write;
 
@@ -50,13 +50,15 @@ impl Format for Tsv {
             for (group, share) in &rows {
                 let _ = writeln!(text, "  - {group} {share}");
             }
-            let epochs = handoff.epochs(i);
-            let most = epochs.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((group, exact)) = most else {
+            let Some((group, planned, whole)) = end(&handoff.epochs(i)) else {
                 return Err(Error::internal("a stage of nothing"));
             };
-            let _ = writeln!(text, "  - until {group} {}", exact.round().max(1.0));
-            let _ = writeln!(text, "# planned: {exact:.3} epochs of {group}");
+            let _ = writeln!(text, "  - until {group} {whole}");
+            let _ = writeln!(
+                text,
+                "# planned: {planned:.3} epochs of {group}; the stage is {:.2} of its planned length",
+                whole / planned
+            );
         }
         let _ = writeln!(text, "seed: {}\nnum_fields: 2", handoff.seed);
         Ok(vec![("opustrainer.yaml".into(), text)])
@@ -67,9 +69,19 @@ impl Format for Tsv {
             "`opustrainer-train --config opustrainer.yaml marian --tsv --train-sets stdin …` in \
              this folder; `marian --tsv --train-sets train/NAME.tsv` reads one pair without it. The \
              weights are shares of lines. OpusTrainer ends a stage after whole epochs of one data \
-             set; what was planned stands beside it as a comment.\n",
+             set: how far that is from the plan stands there as a comment. A stage of less than an \
+             epoch of every data set cannot be told to it.\n",
         )
     }
+}
+
+/// Where a stage ends: the group whose epochs are nearest to whole ones, its epochs as planned and
+/// as whole ones, of which there is at least one.
+fn end(epochs: &[(String, f64)]) -> Option<(&str, f64, f64)> {
+    let whole = epochs.iter().filter(|(_, planned)| *planned > 0.0);
+    let whole = whole.map(|(name, planned)| (name.as_str(), *planned, planned.round().max(1.0)));
+    let off = |(_, planned, whole): &(&str, f64, f64)| (whole / planned).ln().abs();
+    whole.min_by(|a, b| off(a).total_cmp(&off(b)))
 }
 
 struct Sink(Out);
@@ -84,5 +96,20 @@ impl TextSink for Sink {
 
     fn finish(self: Box<Self>) -> Result<()> {
         self.0.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_ends_where_epochs_are_nearly_whole() {
+        let epochs = |values: &[f64]| -> Vec<(String, f64)> {
+            values.iter().enumerate().map(|(i, value)| (i.to_string(), *value)).collect()
+        };
+        assert_eq!(end(&epochs(&[0.0, 2.6, 4.05])), Some(("2", 4.05, 4.0)));
+        assert_eq!(end(&epochs(&[0.2, 0.4])), Some(("1", 0.4, 1.0)));
+        assert_eq!(end(&[]), None);
     }
 }

@@ -75,7 +75,8 @@ fn parts_hold_every_document_once() {
              ON s.doc_id = d.doc_id WHERE s.lang = '{lang}' ORDER BY s.doc_id LIMIT 1"
         );
         let first: Vec<u32> = serde_json::from_value(dir.value(&sql)).unwrap();
-        let ids = u32s(&fs::read(dir.join(&format!("exports/flat/train/{lang}/tokens.bin"))).unwrap());
+        let ids =
+            u32s(&fs::read(dir.join(&format!("exports/flat/train/{lang}/tokens.bin"))).unwrap());
         assert_eq!(ids.len() as u64, counts["train"]["tokens"].as_u64().unwrap());
         assert_eq!(ids[..first.len()], first);
         assert_eq!(ids[first.len()], 2, "the end of the document");
@@ -156,12 +157,8 @@ fn a_stream_is_the_mixture_itself() {
     let gpt = fs::read(dir.join("exports/gpt/train/stream_000000.bin")).unwrap();
     let header = u32s(&gpt[..1024]);
     assert_eq!(header[..3], [20_240_520, 1, ids.len() as u32]);
-    let small: Vec<u32> = gpt[1024..]
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|b| u32::from(u16::from_le_bytes(*b)))
-        .collect();
+    let small: Vec<u32> =
+        gpt[1024..].as_chunks::<2>().0.iter().map(|b| u32::from(u16::from_le_bytes(*b))).collect();
     assert_eq!(small, ids);
     let index = json(&dir.join("exports/samples/stream/train/index.json"));
     assert_eq!(index["shards"][0]["samples"], rows);
@@ -189,7 +186,11 @@ fn what_cannot_be_written_is_told_before() {
     let dir = Dir::new();
     for (export, message, hint) in [
         ("to = \"megatorn\"\nmix = \"main\"", "unknown export format `megatorn`", "`megatron`"),
-        ("to = \"tsv\"\nlayout = \"stream\"\npack = \"main\"", "no `layout = \"stream\"`", "weights"),
+        (
+            "to = \"tsv\"\nlayout = \"stream\"\npack = \"main\"",
+            "no `layout = \"stream\"`",
+            "weights",
+        ),
         ("to = \"flat\"\nlayout = \"stream\"\nmix = \"main\"", "rows of a pack", ""),
         ("to = \"flat\"", "give `mix` or `pack`", ""),
         ("to = \"flat\"\nmix = \"mian\"", "unknown mix `mian`", "`main`"),
@@ -209,7 +210,10 @@ fn what_cannot_be_written_is_told_before() {
 #[test]
 fn what_does_not_fit_leaves_nothing_behind() {
     let dir = Dir::new();
-    with(&dir, "\n[export.x]\nto = \"megatron\"\nmix = \"main\"\n\n[export.y]\nto = \"tsv\"\nmix = \"main\"\n");
+    with(
+        &dir,
+        "\n[export.x]\nto = \"megatron\"\nmix = \"main\"\n\n[export.y]\nto = \"tsv\"\nmix = \"main\"\n",
+    );
     let done = dir.run(&["export", "x"]);
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("has pairs too (`eng_Latn-"), "{}", done.stderr);

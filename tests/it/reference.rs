@@ -152,7 +152,8 @@ fn the_page_of_the_export_formats_is_up_to_date() {
             None => String::new(),
             Some(takes) => {
                 let of = [(takes.documents, "documents"), (takes.pairs, "pairs")];
-                let of: Vec<&str> = of.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+                let of: Vec<&str> =
+                    of.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
                 format!("{:?} of {}", takes.content, of.join(" and ")).to_lowercase()
             }
         }

@@ -160,6 +160,8 @@ impl Builder<'_> {
         let export = self.project.export(name)?;
         found.add("export", format!("{:?}", export.config));
         found.add("seed", self.project.config.seed.to_string());
+        let mix = self.project.config.mix.get(&export.mix);
+        found.add("stages", format!("{:?}", mix.map(|mix| &mix.stages)));
         // A plan may select other rows and stay the same in its numbers.
         let selection = self.project.dir.join("tables").join(format!("selection.{}", export.mix));
         found.add("selection", Manifest::expect(&selection)?.content());
@@ -178,7 +180,7 @@ impl Builder<'_> {
         let dir = self.dir(&Node::Export(name.into()));
         let exports = dir.parent().unwrap_or(&self.project.dir).to_path_buf();
         let temp = exports.join(format!(".tmp-{name}"));
-        remove(&temp)?;
+        sweep(&exports)?;
         fs::create_dir_all(&temp).map_err(|e| Error::io(&temp, e))?;
         let manifest = match self.fill(name, &export, &temp, manifest) {
             Ok(manifest) => manifest,
@@ -189,7 +191,6 @@ impl Builder<'_> {
         };
         // Between the renames there is none: whole or not at all.
         let old = exports.join(format!(".tmp-{name}.old"));
-        remove(&old)?;
         if dir.exists() {
             fs::rename(&dir, &old).map_err(|e| Error::io(&dir, e))?;
         }
@@ -339,6 +340,23 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         if path.is_dir() { walk(&path, files)? } else { files.push(path) }
     }
     manifest::sync_dir(dir)
+}
+
+/// Removes what killed runs left.
+fn sweep(exports: &Path) -> Result<()> {
+    let entries = match fs::read_dir(exports) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(exports, e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| Error::io(exports, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(".tmp-") && path.is_dir() {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(dir: &Path) -> Result<()> {
