@@ -37,7 +37,7 @@ impl Format for Flat {
 
     fn usage(&self, handoff: &Handoff) -> String {
         let name = match handoff.settings.layout {
-            Layout::Parts => handoff.groups.first().map_or("NAME".into(), |g| g.kind.name()),
+            Layout::Parts => handoff.groups.first().map_or("NAME".into(), |g| g.name.clone()),
             Layout::Stream => "stream".into(),
         };
         let mut text = format!(

@@ -24,6 +24,8 @@ pub struct Counts {
 /// What was written of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
+    /// Its name: the language, or pair of languages, and its part of a finer mixture.
+    pub name: String,
     /// What its rows hold.
     pub kind: GroupKind,
     /// For training.
@@ -78,7 +80,7 @@ impl Handoff {
     /// The shares of a stage in rows, by group; they sum to 1.
     pub fn row_shares(&self, stage: &Stage) -> Vec<(String, f64)> {
         let rows = |name: &str| {
-            let group = self.groups.iter().find(|group| group.kind.name() == name);
+            let group = self.groups.iter().find(|group| group.name == name);
             let counts = group.map(|group| group.train).unwrap_or_default();
             counts.rows as f64 / counts.tokens.max(1) as f64
         };
@@ -93,7 +95,7 @@ impl Handoff {
         let began = stage.checked_sub(1).and_then(|i| self.stages.get(i)).map_or(0, |s| s.until);
         let Some(stage) = self.stages.get(stage) else { return Vec::new() };
         let tokens = |name: &str| {
-            let group = self.groups.iter().find(|group| group.kind.name() == name);
+            let group = self.groups.iter().find(|group| group.name == name);
             group.map_or(0, |group| group.train.tokens).max(1) as f64
         };
         let length = stage.until.saturating_sub(began) as f64;
@@ -128,7 +130,7 @@ impl Handoff {
                     "train": counts(&group.train),
                     "validation": counts(&group.validation),
                 });
-                (group.kind.name(), value)
+                (group.name.clone(), value)
             })
             .collect();
         let stages: Vec<Value> =

@@ -85,7 +85,7 @@ impl Format for HuggingFace {
 
     fn usage(&self, handoff: &Handoff) -> String {
         let name = match handoff.settings.layout {
-            Layout::Parts => handoff.groups.first().map_or("NAME".into(), |g| g.kind.name()),
+            Layout::Parts => handoff.groups.first().map_or("NAME".into(), |g| g.name.clone()),
             Layout::Stream => "stream".into(),
         };
         let mut text = format!(
@@ -211,7 +211,7 @@ fn configs(handoff: &Handoff) -> Vec<Config> {
         let groups = handoff.groups.iter();
         return groups
             .map(|group| Config {
-                name: group.kind.name(),
+                name: group.name.clone(),
                 features: if group.kind.langs().len() > 1 { PAIR } else { DOCUMENT },
                 splits: there(vec![
                     (Split::Train, group.train),
@@ -228,7 +228,7 @@ fn configs(handoff: &Handoff) -> Vec<Config> {
     for group in handoff.groups.iter().filter(|group| group.validation.rows > 0) {
         let bytes = group.validation.tokens * 4;
         let splits = vec![(Split::Validation, Counts { bytes, ..group.validation })];
-        all.push(Config { name: group.kind.name(), features: IDS, splits });
+        all.push(Config { name: group.name.clone(), features: IDS, splits });
     }
     all
 }

@@ -21,7 +21,7 @@ pub(super) fn tables(handoff: &Handoff) -> String {
     let mut text =
         String::from("## Rows\n\n| | rows | tokens | held out |\n| --- | ---: | ---: | ---: |\n");
     for group in &handoff.groups {
-        let (name, train) = (group.kind.name(), group.train);
+        let (name, train) = (&group.name, group.train);
         let held = group.validation.rows;
         let _ = writeln!(text, "| {name} | {} | {} | {held} |", train.rows, train.tokens);
     }

@@ -26,7 +26,8 @@ fn place(dir: &Path, layout: Layout, name: &str) -> Place {
 }
 
 fn handoff(format: &'static dyn Format, layout: Layout) -> Handoff {
-    let group = |kind, rows, tokens| Group {
+    let group = |kind: GroupKind, rows, tokens| Group {
+        name: kind.name(),
         kind,
         train: Counts { rows, tokens, bytes: tokens * 3 },
         validation: Counts { rows: 1, tokens: 5, bytes: 15 },

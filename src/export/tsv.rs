@@ -37,7 +37,7 @@ impl Format for Tsv {
     fn beside(&self, handoff: &Handoff) -> Result<Vec<(String, String)>> {
         let mut text = String::from("datasets:\n");
         for group in handoff.groups.iter().filter(|group| group.train.rows > 0) {
-            let name = group.kind.name();
+            let name = &group.name;
             let _ = writeln!(text, "  {}: {}", json!(name), json!(format!("train/{name}.tsv")));
         }
         text.push_str("stages:\n");
@@ -50,7 +50,8 @@ impl Format for Tsv {
             for (group, share) in &rows {
                 let _ = writeln!(text, "  - {group} {share}");
             }
-            let Some((group, planned, whole)) = end(&handoff.epochs(i)) else {
+            let epochs = handoff.epochs(i);
+            let Some((group, planned, whole)) = end(&epochs) else {
                 return Err(Error::internal("a stage of nothing"));
             };
             let _ = writeln!(text, "  - until {group} {whole}");

@@ -160,8 +160,6 @@ impl Builder<'_> {
         let export = self.project.export(name)?;
         found.add("export", format!("{:?}", export.config));
         found.add("seed", self.project.config.seed.to_string());
-        let mix = self.project.config.mix.get(&export.mix);
-        found.add("stages", format!("{:?}", mix.map(|mix| &mix.stages)));
         // A plan may select other rows and stay the same in its numbers.
         let selection = self.project.dir.join("tables").join(format!("selection.{}", export.mix));
         found.add("selection", Manifest::expect(&selection)?.content());
@@ -234,7 +232,7 @@ impl Builder<'_> {
             settings,
             seed: self.project.config.seed,
             tokenizer: tokenizer.map(|tokenizer| tokenizer.fingerprint()),
-            stages: self.stages_of(export, &planned, &written)?,
+            stages: plan::shares(export, &planned, &written),
             groups: written.into_values().collect(),
             step_tokens: export.config.step_tokens.as_deref().map(parse_count).transpose()?,
             provenance: self.project.provenance(export)?,
@@ -253,7 +251,7 @@ impl Builder<'_> {
             .map(|g| {
                 let both =
                     json!({ "train": counts(&g.train), "validation": counts(&g.validation) });
-                (g.kind.name(), both)
+                (g.name.clone(), both)
             })
             .collect();
         manifest.params.insert("format".into(), json!(export.format.name()));

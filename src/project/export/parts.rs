@@ -11,13 +11,12 @@ use arrow::datatypes::{DataType, Float32Type, Int32Type, Int64Type, UInt64Type};
 
 use super::super::build::Builder;
 use super::super::text::{streamed, strings};
-use super::plan::{Planned, keeps};
+use super::plan::{Planned, group_name, keeps};
 use super::{Export, Written};
 use crate::error::{Error, Result};
 use crate::export::handoff::{Counts, Group};
 use crate::export::{Content, Place, Settings, Split, TextRow, TextSink, TokenRow, TokenSink};
 use crate::store::manifest::Manifest;
-use crate::token::pack::GroupKind;
 
 impl Builder<'_> {
     /// Every document once, in the order of ids, and what is held out.
@@ -30,45 +29,48 @@ impl Builder<'_> {
         manifest: &mut Manifest,
     ) -> Result<Written> {
         let mut written = Written::new();
-        for group in planned.iter().filter(|p| keeps(export, &p.kind)) {
-            let kind = group.group()?;
-            let (train, validation) = (Counts::default(), Counts::default());
-            written.insert(group.name.clone(), Group { kind, train, validation });
-        }
         let mut empty = 0;
-        for kind in ["documents", "pairs"] {
-            let of_kind = written.values().filter(|group| group.kind.label() == kind);
-            let groups: Vec<GroupKind> = of_kind.map(|group| group.kind.clone()).collect();
-            for some in groups.chunks(export.format.at_once().max(1)) {
-                for split in [Split::Train, Split::Validation] {
-                    let place = |kind: &GroupKind| Place {
+        let part = self.part_column(&format!("selection.{}", export.mix))?;
+        for groups in passes(export, planned) {
+            for split in [Split::Train, Split::Validation] {
+                let mut places = BTreeMap::new();
+                for group in &groups {
+                    // Held-out rows are told apart by language alone.
+                    let name = match split {
+                        Split::Train => &group.name,
+                        Split::Validation => &group.lang,
+                    };
+                    let kind = group.holds()?;
+                    let (train, validation) = (Counts::default(), Counts::default());
+                    let found = Group { name: name.clone(), kind: kind.clone(), train, validation };
+                    written.entry(name.clone()).or_insert(found);
+                    let place = Place {
                         dir: dir.into(),
                         split,
-                        name: kind.name(),
-                        kind: Some(kind.clone()),
+                        name: name.clone(),
+                        kind: Some(kind),
                         settings: settings.clone(),
                     };
-                    let places = some.iter().map(|kind| (kind.name(), place(kind))).collect();
-                    let mut pass =
-                        Pass { export, places, open: BTreeMap::new(), empty: 0, last: None };
-                    let sql = self.parts_sql(export, split, kind, some);
-                    streamed(&self.session, &[&sql], |batches| {
-                        let mut rows = 0;
-                        for batch in batches {
-                            let batch = batch?;
-                            rows += batch.num_rows() as u64;
-                            pass.take(&batch)?;
-                            self.observer.progress(rows, None, "rows");
-                        }
-                        Ok(())
-                    })?;
-                    empty += pass.empty;
-                    for (name, counts) in pass.finish()? {
-                        let Some(group) = written.get_mut(&name) else { continue };
-                        match split {
-                            Split::Train => group.train = counts,
-                            Split::Validation => group.validation = counts,
-                        }
+                    places.insert(name.clone(), place);
+                }
+                let mut pass = Pass { export, places, open: BTreeMap::new(), empty: 0, last: None };
+                let sql = parts_sql(export, split, &groups, part);
+                streamed(&self.session, &[&sql], |batches| {
+                    let mut rows = 0;
+                    for batch in batches {
+                        let batch = batch?;
+                        rows += batch.num_rows() as u64;
+                        pass.take(&batch)?;
+                        self.observer.progress(rows, None, "rows");
+                    }
+                    Ok(())
+                })?;
+                empty += pass.empty;
+                for (name, counts) in pass.finish()? {
+                    let Some(group) = written.get_mut(&name) else { continue };
+                    match split {
+                        Split::Train => group.train = counts,
+                        Split::Validation => group.validation = counts,
                     }
                 }
             }
@@ -76,51 +78,68 @@ impl Builder<'_> {
         if empty > 0 {
             manifest.dropped.insert("empty".into(), empty);
         }
+        written.retain(|_, group| group.train.rows + group.validation.rows > 0);
         Ok(written)
     }
+}
 
-    /// The query of one pass: `doc_id`, `lang`, `tokens`, and what the format holds.
-    fn parts_sql(
-        &self,
-        export: &Export<'_>,
-        split: Split,
-        kind: &str,
-        groups: &[GroupKind],
-    ) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        let names: Vec<String> = groups.iter().map(|group| quoted(&group.name())).collect();
-        let columns = match (&export.tokenizer, kind) {
-            (Some(tokenizer), _) => format!("encode(x.text, {})", quoted(tokenizer)),
-            (None, "pairs") => "x.src, x.tgt, x.source, x.score".into(),
-            (None, _) => "x.text, x.source, x.url".into(),
-        };
-        let (lang, tokens, from) = match (split, kind) {
-            (Split::Train, _) => (
-                "s.lang",
-                "s.tokens",
-                format!(
-                    "selection.\"{}\" s JOIN {kind} x ON s.doc_id = x.doc_id WHERE s.kind = '{kind}'",
-                    export.mix
-                ),
-            ),
-            (Split::Validation, "pairs") => (
-                "concat(x.src_lang, '-', x.tgt_lang)",
-                "0",
-                "split s JOIN pairs x ON s.doc_id = x.doc_id WHERE s.split = 'validation'".into(),
-            ),
-            (Split::Validation, _) => (
-                "coalesce(m.lang, m.detected.lang)",
-                "0",
-                "split s JOIN measured m ON s.doc_id = m.doc_id JOIN documents x \
-                 ON s.doc_id = x.doc_id WHERE s.split = 'validation'"
-                    .into(),
-            ),
-        };
-        format!(
-            "SELECT s.doc_id, {lang}, {tokens}, {columns} FROM {from} AND {lang} IN ({})",
-            names.join(", ")
-        )
+/// The groups that are written at a time: of one kind, all parts of a language together, and no
+/// more files at once than the format says.
+fn passes<'p>(export: &Export<'_>, planned: &'p [Planned]) -> Vec<Vec<&'p Planned>> {
+    let mut groups: Vec<&Planned> = planned.iter().filter(|p| keeps(export, &p.kind)).collect();
+    groups.sort_by_key(|p| (&p.kind, &p.lang, &p.part));
+    groups.dedup_by_key(|p| (&p.kind, &p.lang, &p.part));
+    let mut passes: Vec<Vec<&Planned>> = Vec::new();
+    for of_lang in groups.chunk_by(|a, b| (&a.kind, &a.lang) == (&b.kind, &b.lang)) {
+        match passes.last_mut() {
+            Some(pass)
+                if pass[0].kind == of_lang[0].kind && pass.len() < export.format.at_once() =>
+            {
+                pass.extend(of_lang);
+            }
+            _ => passes.push(of_lang.to_vec()),
+        }
     }
+    passes
+}
+
+/// The query of one pass: `doc_id`, `lang`, `part`, `tokens`, and what the format holds.
+fn parts_sql(export: &Export<'_>, split: Split, groups: &[&Planned], part: &str) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let mut langs: Vec<String> = groups.iter().map(|group| quoted(&group.lang)).collect();
+    langs.dedup();
+    let kind = groups.first().map_or("documents", |group| &group.kind);
+    let columns = match (&export.tokenizer, kind) {
+        (Some(tokenizer), _) => format!("encode(x.text, {})", quoted(tokenizer)),
+        (None, "pairs") => "x.src, x.tgt, x.source, x.score".into(),
+        (None, _) => "x.text, x.source, x.url".into(),
+    };
+    let (lang, more, from) = match (split, kind) {
+        (Split::Train, _) => (
+            "s.lang",
+            format!("{part}, s.tokens"),
+            format!(
+                "selection.\"{}\" s JOIN {kind} x ON s.doc_id = x.doc_id WHERE s.kind = '{kind}'",
+                export.mix
+            ),
+        ),
+        (Split::Validation, "pairs") => (
+            "concat(x.src_lang, '-', x.tgt_lang)",
+            "'', 0".into(),
+            "split s JOIN pairs x ON s.doc_id = x.doc_id WHERE s.split = 'validation'".into(),
+        ),
+        (Split::Validation, _) => (
+            "coalesce(m.lang, m.detected.lang)",
+            "'', 0".into(),
+            "split s JOIN measured m ON s.doc_id = m.doc_id JOIN documents x \
+             ON s.doc_id = x.doc_id WHERE s.split = 'validation'"
+                .into(),
+        ),
+    };
+    format!(
+        "SELECT s.doc_id, {lang}, {more}, {columns} FROM {from} AND {lang} IN ({})",
+        langs.join(", ")
+    )
 }
 
 /// An open file of either kind.
@@ -142,17 +161,17 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let ids = batch.column(0).as_primitive::<UInt64Type>();
-        let names = strings(batch, 1)?;
-        let sizes = cast(batch.column(2), &DataType::Int64)?;
+        let (langs, parts) = (strings(batch, 1)?, strings(batch, 2)?);
+        let sizes = cast(batch.column(3), &DataType::Int64)?;
         let sizes = sizes.as_primitive::<Int64Type>();
         let rows: Rows = match self.export.takes.content {
             Content::Tokens => {
-                Rows::Tokens(cast(batch.column(3), &DataType::new_list(DataType::Int32, true))?)
+                Rows::Tokens(cast(batch.column(4), &DataType::new_list(DataType::Int32, true))?)
             }
             Content::Texts => {
-                let texts = (3..batch.num_columns().min(6)).map(|i| strings(batch, i));
+                let texts = (4..batch.num_columns().min(7)).map(|i| strings(batch, i));
                 let scores =
-                    (batch.num_columns() > 6).then(|| cast(batch.column(6), &DataType::Float32));
+                    (batch.num_columns() > 7).then(|| cast(batch.column(7), &DataType::Float32));
                 Rows::Texts(texts.collect::<Result<_>>()?, scores.transpose()?)
             }
         };
@@ -163,6 +182,7 @@ impl Pass<'_> {
                 return Err(Error::internal("rows are not in the order of their ids"));
             }
             self.last = Some(doc_id);
+            let name = group_name(langs.value(i), parts.value(i));
             match &rows {
                 Rows::Tokens(lists) => {
                     let list = lists.as_list::<i32>().value(i);
@@ -173,14 +193,13 @@ impl Pass<'_> {
                     }
                     ids.push(eos);
                     let lengths = [ids.len() as i32];
-                    let name = names.value(i);
-                    let (sink, counts) = self.sink(name)?;
+                    let (sink, counts) = self.sink(&name)?;
                     let Sink::Tokens(sink) = sink else {
                         return Err(Error::internal("token ids for texts"));
                     };
                     counts.rows += 1;
                     counts.tokens += ids.len() as u64;
-                    sink.row(&TokenRow { ids: &ids, lengths: &lengths, group: name })?;
+                    sink.row(&TokenRow { ids: &ids, lengths: &lengths, group: &name })?;
                 }
                 Rows::Texts(columns, scores) => {
                     let text = |c: usize| {
@@ -202,7 +221,7 @@ impl Pass<'_> {
                         },
                     };
                     let bytes: usize = (0..3).filter_map(text).map(str::len).sum();
-                    let (sink, counts) = self.sink(names.value(i))?;
+                    let (sink, counts) = self.sink(&name)?;
                     let Sink::Texts(sink) = sink else {
                         return Err(Error::internal("texts for token ids"));
                     };

@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::super::build::Builder;
-use super::super::config::{Only, parse_count};
+use super::super::config::Only;
 use super::super::text::strings;
 use super::{Export, Written};
 use crate::error::{Error, Result};
@@ -13,45 +13,78 @@ use crate::export::handoff::Stage;
 use crate::token::pack::GroupKind;
 
 /// A group of a mixture in one of its stages.
+#[derive(Debug, Clone)]
 pub(super) struct Planned {
-    pub stage: usize,
+    pub stage: i64,
     pub kind: String,
+    /// The language, or pair of languages.
+    pub lang: String,
+    /// The values of the mixture's other columns; empty without any.
+    pub part: String,
+    /// The name of the group, as that of its pack.
     pub name: String,
     pub target: u64,
 }
 
 impl Planned {
     /// What its rows hold.
-    pub fn group(&self) -> Result<GroupKind> {
-        match (self.kind.as_str(), self.name.split_once('-')) {
+    pub fn holds(&self) -> Result<GroupKind> {
+        match (self.kind.as_str(), self.lang.split_once('-')) {
             ("pairs", Some((src, tgt))) => {
                 Ok(GroupKind::Pairs { src_lang: src.into(), tgt_lang: tgt.into() })
             }
-            ("documents", _) => Ok(GroupKind::Documents { lang: self.name.clone() }),
-            _ => Err(Error::internal(format!("`{}` is no language pair", self.name))),
+            ("documents", _) => Ok(GroupKind::Documents { lang: self.lang.clone() }),
+            _ => Err(Error::internal(format!("`{}` is no language pair", self.lang))),
         }
     }
 }
 
+/// The groups of each stage.
+pub(super) fn stages(planned: &[Planned]) -> impl Iterator<Item = &[Planned]> {
+    planned.chunk_by(|a, b| a.stage == b.stage)
+}
+
+/// The name of a group: the language, and after a point its part in letters that a file's name may
+/// have.
+pub(super) fn group_name(lang: &str, part: &str) -> String {
+    let safe = |c: char| match c {
+        '/' => '.',
+        c if c.is_alphanumeric() || matches!(c, '_' | '-') => c,
+        _ => '~',
+    };
+    match part {
+        "" => lang.into(),
+        part => format!("{lang}.{}", part.chars().map(safe).collect::<String>()),
+    }
+}
+
 impl Builder<'_> {
-    /// The mixture's plan; errors when the format does not take what it has.
+    /// The mixture's plan, stage by stage; errors when the format does not take what it has.
     pub(super) fn planned(&self, export: &Export<'_>) -> Result<Vec<Planned>> {
+        let table = format!("mix.{}", export.mix);
+        let part = self.part_column(&table)?;
         let sql = format!(
-            "SELECT stage, kind, lang, target FROM mix.\"{}\" WHERE target > 0 \
-             ORDER BY stage, kind, lang",
+            "SELECT stage, target, kind, lang, {part} FROM mix.\"{}\" WHERE target > 0 \
+             ORDER BY 1, 3, 4, 5",
             export.mix
         );
         let mut planned = Vec::new();
         for batch in self.session.query(&sql)? {
-            let stages = cast(batch.column(0), &DataType::Int64)?;
-            let targets = cast(batch.column(3), &DataType::Int64)?;
-            let (kinds, names) = (strings(&batch, 1)?, strings(&batch, 2)?);
+            let number = |i: usize| cast(batch.column(i), &DataType::Int64);
+            let (stages, targets) = (number(0)?, number(1)?);
+            let stages = stages.as_primitive::<Int64Type>();
+            let targets = targets.as_primitive::<Int64Type>();
+            let (kinds, langs, parts) =
+                (strings(&batch, 2)?, strings(&batch, 3)?, strings(&batch, 4)?);
             for i in 0..batch.num_rows() {
+                let (lang, part) = (langs.value(i), parts.value(i));
                 planned.push(Planned {
-                    stage: stages.as_primitive::<Int64Type>().value(i) as usize,
+                    stage: stages.value(i),
                     kind: kinds.value(i).into(),
-                    name: names.value(i).into(),
-                    target: targets.as_primitive::<Int64Type>().value(i) as u64,
+                    lang: lang.into(),
+                    part: part.into(),
+                    name: group_name(lang, part),
+                    target: targets.value(i) as u64,
                 });
             }
         }
@@ -75,38 +108,29 @@ impl Builder<'_> {
         Ok(planned)
     }
 
-    /// The shares of each stage among the groups that were written.
-    pub(super) fn stages_of(
-        &self,
-        export: &Export<'_>,
-        planned: &[Planned],
-        written: &Written,
-    ) -> Result<Vec<Stage>> {
-        let Some(mix) = self.project.config.mix.get(&export.mix) else {
-            return Err(Error::internal(format!("no mix `{}`", export.mix)));
-        };
-        let mut stages = Vec::new();
-        let (mut began, mut until) = (0, 0);
-        for (i, stage) in mix.stages.iter().enumerate() {
-            let end = parse_count(&stage.until)?;
-            let all = planned.iter().filter(|p| p.stage == i);
-            let whole: u64 = all.clone().map(|p| p.target).sum();
-            let kept = |p: &&Planned| {
-                keeps(export, &p.kind) && written.get(&p.name).is_some_and(|g| g.train.rows > 0)
-            };
-            let mine: u64 = all.clone().filter(|p| keeps(export, &p.kind)).map(|p| p.target).sum();
-            let sum: u64 = all.clone().filter(kept).map(|p| p.target).sum();
-            // What is left out with `only` takes its tokens with it.
-            until += ((end - began) as f64 * mine as f64 / whole.max(1) as f64).round() as u64;
-            began = end;
-            if sum > 0 {
-                let shares =
-                    all.filter(kept).map(|p| (p.name.clone(), p.target as f64 / sum as f64));
-                stages.push(Stage { until, shares: shares.collect() });
-            }
-        }
-        Ok(stages)
+    /// The column of a mixture's tables that tells groups of one language apart, if they have it.
+    pub(super) fn part_column(&self, table: &str) -> Result<&'static str> {
+        let schema = self.session.table_schema(table)?;
+        Ok(if schema.column_with_name("part").is_some() { "part" } else { "''" })
     }
+}
+
+/// The shares of each stage among the groups that were written; what was left out took its tokens
+/// with it.
+pub(super) fn shares(export: &Export<'_>, planned: &[Planned], written: &Written) -> Vec<Stage> {
+    let (mut all, mut until) = (Vec::new(), 0);
+    for stage in stages(planned) {
+        let kept = stage.iter().filter(|p| {
+            keeps(export, &p.kind) && written.get(&p.name).is_some_and(|g| g.train.rows > 0)
+        });
+        let sum: u64 = kept.clone().map(|p| p.target).sum();
+        until += sum;
+        if sum > 0 {
+            let shares = kept.map(|p| (p.name.clone(), p.target as f64 / sum as f64));
+            all.push(Stage { until, shares: shares.collect() });
+        }
+    }
+    all
 }
 
 /// Whether rows of a kind are written.

@@ -1,12 +1,12 @@
 //! The rows of an export as a `stream`: those of a pack, in the order of training.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::super::build::Builder;
-use super::super::config::parse_count;
 use super::super::text::VALIDATION;
-use super::plan::Planned;
+use super::plan::{self, Planned};
 use super::{Export, Written};
 use crate::error::{Error, Result};
 use crate::export::handoff::{Counts, Group};
@@ -24,18 +24,18 @@ impl Builder<'_> {
         dir: &Path,
         settings: &Settings,
     ) -> Result<Written> {
-        let Some(mix) = self.project.config.mix.get(&export.mix) else {
-            return Err(Error::internal(format!("no mix `{}`", export.mix)));
-        };
-        let mut stages = Vec::new();
-        let mut until = 0;
-        for (i, stage) in mix.stages.iter().enumerate() {
-            until = parse_count(&stage.until)?;
-            // A group whose every row was too short to pack cannot be drawn from.
-            let there = |name: &str| pack.groups.iter().any(|g| g.name == name && g.rows > 0);
-            let weights = planned.iter().filter(|p| p.stage == i && there(&p.name));
-            let weights = weights.map(|p| (p.name.clone(), p.target as f64)).collect();
-            stages.push(Stage { until_tokens: Some(until), weights });
+        // A group whose every row was too short to pack cannot be drawn from.
+        let there = |name: &str| pack.groups.iter().any(|g| g.name == name && g.rows > 0);
+        let (mut stages, mut until) = (Vec::new(), 0);
+        for stage in plan::stages(planned) {
+            let drawn = stage.iter().filter(|p| there(&p.name));
+            let weights: BTreeMap<String, f64> =
+                drawn.clone().map(|p| (p.name.clone(), p.target as f64)).collect();
+            // What a cap leaves unspent is not trained on.
+            until += drawn.map(|p| p.target).sum::<u64>();
+            if !weights.is_empty() {
+                stages.push(Stage { until_tokens: Some(until), weights });
+            }
         }
         let options =
             FeedOptions { batch_rows: export.config.batch, seed: self.project.config.seed, stages };
@@ -54,7 +54,8 @@ impl Builder<'_> {
         let mut written = Written::new();
         for group in pack.groups.iter().chain(&held.groups) {
             let train = counts.get(&group.name).copied().unwrap_or_default();
-            let found = Group { kind: group.kind.clone(), train, validation: Counts::default() };
+            let (name, kind) = (group.name.clone(), group.kind.clone());
+            let found = Group { name, kind, train, validation: Counts::default() };
             written.insert(group.name.clone(), found);
         }
         for (i, group) in held.groups.iter().enumerate().filter(|(_, group)| group.rows > 0) {
