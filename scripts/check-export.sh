@@ -35,5 +35,5 @@ python3 "$here/check_export.py" --add "$project"
 "$hexapla" export --quiet --project "$project"
 "$hexapla" verify --quiet "$project/exports"
 export PYTHONPATH=$cache/check-export:$cache/check-hf HF_HUB_OFFLINE=1 HF_HOME=$work/hf
-export HF_DATASETS_DISABLE_PROGRESS_BARS=1 TOKENIZERS_PARALLELISM=false LOGURU_LEVEL=WARNING
+export HF_DATASETS_DISABLE_PROGRESS_BARS=1 TOKENIZERS_PARALLELISM=false LOGURU_LEVEL=WARNING PYTHONWARNINGS=ignore
 python3 "$here/check_export.py" "$hexapla" "$project"

@@ -49,8 +49,14 @@ class Failed(Exception):
 
 
 def same(what, found, expected):
-    if found != expected:
-        raise Failed(f"{what}: {str(found)[:300]} is not {str(expected)[:300]}")
+    if found == expected:
+        return
+    if isinstance(found, list) and isinstance(expected, list):
+        pairs = list(zip(found, expected))
+        at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+        what += f", {len(found)} for {len(expected)}, from {at}"
+        found, expected = found[at : at + 1], expected[at : at + 1]
+    raise Failed(f"{what}: {str(found)[:300]} is not {str(expected)[:300]}")
 
 
 def query(hexapla, project, sql):

@@ -8,7 +8,7 @@ use super::super::build::Builder;
 use super::super::text::VALIDATION;
 use super::plan::{self, Planned};
 use super::{Export, Written};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::export::handoff::{Counts, Group};
 use crate::export::{Place, Settings, Split, stream};
 use crate::feed::{FeedOptions, Stage};
