@@ -28,6 +28,7 @@ if [ "$(cat "$cache/check-export/.ready" 2> /dev/null)" != "$readers $imports" ]
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
 project=$work/project
 "$hexapla" init --quiet "$project"
 python3 "$here/check_readers.py" --make "$project"

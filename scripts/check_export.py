@@ -301,6 +301,42 @@ def check_lines(name, folder, expected):
     return rows
 
 
+def blended(folder, blend, seed, samples=4000):
+    """The shares of Megatron's own samples, by data set."""
+    import tempfile
+
+    import torch.distributed
+    from megatron.core.datasets.blended_megatron_dataset_builder import BlendedMegatronDatasetBuilder
+    from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig
+
+    class Tokenizer:
+        eod, pad, vocab_size, unique_identifiers = 2, 1, 900, {"class": "check"}
+
+    if not torch.distributed.is_initialized():
+        store = f"file://{tempfile.mkdtemp()}/store"
+        torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    config = GPTDatasetConfig(
+        random_seed=seed,
+        sequence_length=LENGTH,
+        blend=blend,
+        split="1000,0,0",
+        tokenizer=Tokenizer(),
+        reset_position_ids=True,
+        reset_attention_mask=True,
+        eod_mask_loss=True,
+        path_to_cache=tempfile.mkdtemp(),
+    )
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        builder = BlendedMegatronDatasetBuilder(GPTDataset, [samples, 0, 0], lambda: True, config)
+        train = builder.build()[0]
+    finally:
+        os.chdir(before)
+    counts = collections.Counter(int(train.dataset_index[i]) for i in range(samples))
+    return [counts[i] / samples for i in range(len(blend[0]))]
+
+
 def check_weights(exports, pad):
     """What is written beside the rows, given to what reads it."""
     import yaml
@@ -314,6 +350,8 @@ def check_weights(exports, pad):
         words = (exports / f"megatron/data-path-stage-{i + 1}.txt").read_text().split()
         paths, weights = get_blend_from_list(words)
         same("blend", dict(zip(paths, weights)), {f"train/{group}": share for group, share in shares.items()})
+        drawn = blended(exports / "megatron", (paths, weights), seed=i)
+        assert all(abs(a - b) < 2e-3 for a, b in zip(drawn, weights)), (drawn, weights)
         text = (exports / f"mds/streams-stage-{i + 1}.yaml").read_text(encoding="utf-8")
         streams = [
             Stream(**{**stream, "local": str(exports / "mds" / stream["local"])})
