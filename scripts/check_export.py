@@ -34,7 +34,8 @@ def add(project):
     lines[at] = MIXTURE.lstrip()
     for name in TOKENS:
         key = name.replace("-", "_")
-        lines.append(f'\n[export.{key}]\nto = "{name}"\nmix = "main"\nonly = "documents"\n')
+        only = 'only = "documents"\n' if name == "llmc-llama3" else ""
+        lines.append(f'\n[export.{key}]\nto = "{name}"\nmix = "main"\n{only}')
         lines.append(f'length = {LENGTH}\nstep_tokens = "1k"\n' if name in ("mds", "datatrove") else "")
         lines.append(f'\n[export.{key}_stream]\nto = "{name}"\npack = "main"\nlayout = "stream"\nbatch = 8\n')
     lines.append('\n[export.huggingface]\nto = "huggingface"\nmix = "main"\nlicense = "cc0-1.0"\n')
@@ -74,7 +75,7 @@ class Expected:
         measured = "JOIN measured m ON s.doc_id = m.doc_id"
         declared, pair = "coalesce(m.lang, m.detected.lang)", "concat(x.src_lang, '-', x.tgt_lang)"
         documents = "encode(x.text, 'main') AS ids, x.text FROM"
-        pairs = "x.src, x.tgt FROM"
+        pairs = "encode(x.src, 'main') AS a, encode(x.tgt, 'main') AS b, x.src, x.tgt FROM"
         self.rows = collections.defaultdict(list)
         for split, lang, rest in (
             ("train", "s.lang", f"{documents} {train.format('documents')}"),
@@ -94,7 +95,9 @@ class Expected:
         return sorted(name for found, name in self.rows if found == split and ("-" in name) == pairs)
 
     def ids(self, split, group):
-        return [row["ids"] + [self.eos] for row in self.rows[split, group]]
+        """A document and its end; of a pair, each side and its end."""
+        sides = ("a", "b") if "-" in group else ("ids",)
+        return [flattened(row[side] + [self.eos] for side in sides) for row in self.rows[split, group]]
 
 
 def mixture(folder):
@@ -206,7 +209,8 @@ def check_parts(name, folder, expected):
     assert plan["mixture_applied"] is False
     rows = 0
     for split in ("train", "validation"):
-        for group in expected.groups(split, pairs=False):
+        kinds = (False,) if name == "llmc-llama3" else (False, True)
+        for group in flattened(expected.groups(split, pairs) for pairs in kinds):
             ids = expected.ids(split, group)
             counts = plan["groups"][group][split]
             same("counts", counts, {"rows": len(ids), "tokens": len(flattened(ids))})

@@ -30,8 +30,8 @@ impl Format for Datatrove {
         "Tokenized files of datatrove, `.ds` with `.ds.index` and `.ds.metadata`: nanotron."
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn token_sink(&self, place: &Place) -> Result<Box<dyn TokenSink>> {

@@ -23,8 +23,8 @@ impl Format for Flat {
         "Ids of 32 bits in `tokens.bin` and where documents begin in `document_offsets.npy`: torchtitan, numpy."
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn token_sink(&self, place: &Place) -> Result<Box<dyn TokenSink>> {

@@ -31,8 +31,8 @@ impl Format for LitData {
         "Optimized chunks of LitData for its `TokensLoader`, ids of 32 bits: LitGPT, Lightning."
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn token_sink(&self, place: &Place) -> Result<Box<dyn TokenSink>> {

@@ -51,8 +51,8 @@ impl Format for Llmc {
         self.doc
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn ids_below(&self) -> u64 {

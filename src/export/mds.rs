@@ -31,8 +31,8 @@ impl Format for Mds {
         "MosaicML streaming shards, samples of `length` ids in the column `tokens`: llm-foundry, composer."
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn fixed_length(&self) -> bool {

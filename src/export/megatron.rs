@@ -28,8 +28,8 @@ impl Format for Megatron {
         "Indexed datasets of Megatron-LM and NeMo: `.bin` with ids of 16 or 32 bits, `.idx` with the lengths."
     }
 
-    fn takes(&self, layout: Layout) -> Option<Takes> {
-        super::tokens(layout)
+    fn takes(&self, _layout: Layout) -> Option<Takes> {
+        super::tokens()
     }
 
     fn token_sink(&self, place: &Place) -> Result<Box<dyn TokenSink>> {

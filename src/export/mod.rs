@@ -116,10 +116,10 @@ pub struct Takes {
     pub pairs: bool,
 }
 
-/// What formats of token ids take: in `stream` a row of a pack may hold both sides of a pair, which
-/// is text like any other to them.
-fn tokens(layout: Layout) -> Option<Takes> {
-    Some(Takes { content: Content::Tokens, documents: true, pairs: layout == Layout::Stream })
+/// What formats of token ids take. A pair is one document to them: source and target, each with the
+/// token that ends a document after it.
+fn tokens() -> Option<Takes> {
+    Some(Takes { content: Content::Tokens, documents: true, pairs: true })
 }
 
 /// What the files of an export have in common.
@@ -159,7 +159,8 @@ pub struct Place {
 pub struct TokenRow<'a> {
     /// The ids, without padding.
     pub ids: &'a [i32],
-    /// The lengths of the documents in it, one after the other; they sum to the number of ids.
+    /// The lengths of the documents in it, one after the other; they sum to the number of ids. A
+    /// pair is one document.
     pub lengths: &'a [i32],
     /// The language, or pair of languages, it belongs to.
     pub group: &'a str,

@@ -7,7 +7,7 @@ use super::handoff::Counts;
 use super::{TokenRow, TokenSink};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedOptions};
-use crate::token::pack::Pack;
+use crate::token::pack::{Group, Pack};
 
 /// Writes micro-batches until so many tokens were drawn; the counts of each group.
 ///
@@ -28,8 +28,8 @@ pub fn training(
             return Err(Error::internal("a micro-batch without tokens"));
         }
         drawn += batch.n_tokens;
-        let group = &pack.groups[batch.group].name;
-        let count = counts.entry(group.clone()).or_default();
+        let group = &pack.groups[batch.group];
+        let count = counts.entry(group.name.clone()).or_default();
         for (ids, lengths) in batch.ids().chunks(batch.length).zip(&batch.document_lengths) {
             write(sink, ids, lengths, group, count)?;
         }
@@ -48,7 +48,7 @@ pub fn once(pack: &Pack, group: usize, sink: &mut dyn TokenSink) -> Result<Count
         let (ids, _) = source.read(row, some)?;
         let lengths = source.document_lengths(row, some)?;
         for (ids, lengths) in ids.typed_data::<i32>().chunks(source.length).zip(&lengths) {
-            write(sink, ids, lengths, &source.name, &mut count)?;
+            write(sink, ids, lengths, source, &mut count)?;
         }
         row += some as u64;
     }
@@ -59,14 +59,17 @@ fn write(
     sink: &mut dyn TokenSink,
     row: &[i32],
     lengths: &[i32],
-    group: &str,
+    group: &Group,
     count: &mut Counts,
 ) -> Result<()> {
+    // Of pairs, the lengths are those of source and target in turn.
+    let sides = group.kind.langs().len();
+    let lengths: Vec<i32> = lengths.chunks(sides).map(|sides| sides.iter().sum()).collect();
     let filled = lengths.iter().map(|n| *n as usize).sum::<usize>();
     let Some(ids) = row.get(..filled) else {
         return Err(Error::internal("documents longer than their row"));
     };
     count.rows += 1;
     count.tokens += filled as u64;
-    sink.row(&TokenRow { ids, lengths, group })
+    sink.row(&TokenRow { ids, lengths: &lengths, group: &group.name })
 }

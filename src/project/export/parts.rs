@@ -110,6 +110,10 @@ fn parts_sql(export: &Export<'_>, split: Split, groups: &[&Planned], part: &str)
     langs.dedup();
     let kind = groups.first().map_or("documents", |group| &group.kind);
     let columns = match (&export.tokenizer, kind) {
+        (Some(tokenizer), "pairs") => {
+            let tokenizer = quoted(tokenizer);
+            format!("encode(x.src, {tokenizer}), encode(x.tgt, {tokenizer})")
+        }
         (Some(tokenizer), _) => format!("encode(x.text, {})", quoted(tokenizer)),
         (None, "pairs") => "x.src, x.tgt, x.source, x.score".into(),
         (None, _) => "x.text, x.source, x.url".into(),
@@ -166,7 +170,9 @@ impl Pass<'_> {
         let sizes = sizes.as_primitive::<Int64Type>();
         let rows: Rows = match self.export.takes.content {
             Content::Tokens => {
-                Rows::Tokens(cast(batch.column(4), &DataType::new_list(DataType::Int32, true))?)
+                let sides = (4..batch.num_columns())
+                    .map(|i| cast(batch.column(i), &DataType::new_list(DataType::Int32, true)));
+                Rows::Tokens(sides.collect::<Result<_, _>>()?)
             }
             Content::Texts => {
                 let texts = (4..batch.num_columns().min(7)).map(|i| strings(batch, i));
@@ -184,14 +190,19 @@ impl Pass<'_> {
             self.last = Some(doc_id);
             let name = group_name(langs.value(i), parts.value(i));
             match &rows {
-                Rows::Tokens(lists) => {
-                    let list = lists.as_list::<i32>().value(i);
-                    let mut ids = list.as_primitive::<Int32Type>().values().to_vec();
-                    if ids.is_empty() {
+                Rows::Tokens(sides) => {
+                    let mut ids = Vec::new();
+                    let mut empty = false;
+                    for side in sides {
+                        let side = side.as_list::<i32>().value(i);
+                        empty |= side.is_empty();
+                        ids.extend_from_slice(side.as_primitive::<Int32Type>().values());
+                        ids.push(eos);
+                    }
+                    if empty {
                         self.empty += 1;
                         continue;
                     }
-                    ids.push(eos);
                     let lengths = [ids.len() as i32];
                     let (sink, counts) = self.sink(&name)?;
                     let Sink::Tokens(sink) = sink else {
@@ -267,6 +278,7 @@ impl Pass<'_> {
 
 /// The columns of a batch after the first three.
 enum Rows {
-    Tokens(ArrayRef),
+    /// Of documents one column, of pairs source and target.
+    Tokens(Vec<ArrayRef>),
     Texts(Vec<StringArray>, Option<ArrayRef>),
 }
