@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-memory bench-ingest bench-measure bench-dedup bench-feed conformance clean
+	check-export check-memory bench-ingest bench-measure bench-dedup bench-feed conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -87,6 +87,12 @@ check-s3: ## ingest from and into a real S3 server, SQL over it, two writers at 
 	$(ENV)
 	cargo build --locked
 	scripts/check-s3.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-export: ## every export format, read back by the engine that it is for
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-export.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
 	@scripts/tools.sh c++ cargo python3 pip

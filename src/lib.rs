@@ -46,6 +46,7 @@ pub mod train {
 }
 
 pub mod eval;
+pub mod export;
 pub mod report;
 
 // whole

@@ -254,6 +254,7 @@ impl<'a> Builder<'a> {
             Node::Pack(name) => self.pack_ingredients(name, &mut found)?,
             Node::Train(name) => self.train_ingredients(name, &mut found)?,
             Node::Eval(name) => self.eval_ingredients(name, &mut found)?,
+            Node::Export(name) => self.export_ingredients(name, &mut found)?,
         }
         Ok(found)
     }
@@ -280,6 +281,7 @@ impl<'a> Builder<'a> {
             Node::Pack(name) => self.build_pack(name, manifest),
             Node::Train(name) => self.build_train(name, manifest, old),
             Node::Eval(name) => self.build_eval(name, manifest),
+            Node::Export(name) => self.build_export(name, manifest),
         }
     }
 
@@ -347,7 +349,7 @@ pub(super) fn tables_of(node: &Node) -> Vec<String> {
         Node::Source(_) | Node::Eval(_) => vec![node.to_string()],
         Node::Query(name) => vec![name.clone(), format!("{name}_dropped")],
         Node::Mix(name) => vec![node.to_string(), format!("{MIX_QUERY}.{name}")],
-        Node::Tokenizer(_) | Node::Pack(_) | Node::Train(_) => Vec::new(),
+        Node::Tokenizer(_) | Node::Pack(_) | Node::Train(_) | Node::Export(_) => Vec::new(),
     }
 }
 

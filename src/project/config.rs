@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::export::Layout;
 use crate::source::SourceSpec;
 use crate::token::train::TrainSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
@@ -56,6 +57,9 @@ pub struct Config {
     /// Evaluations by name.
     #[serde(default)]
     pub eval: BTreeMap<String, EvalConfig>,
+    /// Hand-offs to other engines by name.
+    #[serde(default)]
+    pub export: BTreeMap<String, ExportConfig>,
 }
 
 /// One tokenizer: loaded, or trained on the project's training split.
@@ -125,6 +129,48 @@ pub struct EvalConfig {
     pub rows: usize,
 }
 
+/// One hand-off to another engine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportConfig {
+    /// The format, such as `megatron` or `huggingface`.
+    pub to: String,
+    /// Who mixes: the engine (`parts`: every document once, and weights for each stage) or hexapla
+    /// (`stream`: the order of training, repeats included). `parts` when left out.
+    #[serde(default)]
+    pub layout: Layout,
+    /// The mixture whose rows are written; for `parts`.
+    pub mix: Option<String>,
+    /// The pack whose rows are written; for `stream`. For `parts` its mixture and tokenizer.
+    pub pack: Option<String>,
+    /// The tokenizer; that of the pack, else the only one or `main`, when left out.
+    pub tokenizer: Option<String>,
+    /// Only `documents` or only `pairs` of the mixture; the others share its tokens.
+    pub only: Option<Only>,
+    /// Ids in a sample, for formats whose samples are of one length; the pack's when left out.
+    pub length: Option<usize>,
+    /// Rows of a micro-batch, which decides the order of `stream` as it does in training.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Tokens in a step of the engine, such as `"2M"`, for engines that count stages in steps.
+    pub step_tokens: Option<String>,
+    /// The licence to name in the card of a data set, such as `cc-by-4.0`.
+    pub license: Option<String>,
+}
+
+/// One kind of rows of a mixture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    /// Texts in one language.
+    Documents,
+    /// Translation pairs.
+    Pairs,
+}
+
+fn default_batch() -> usize {
+    32
+}
 fn default_seed() -> u64 {
     17
 }
@@ -174,6 +220,7 @@ impl Config {
         names("pack", self.pack.keys().collect())?;
         names("train", self.train.keys().collect())?;
         names("eval", self.eval.keys().collect())?;
+        names("export", self.export.keys().collect())?;
         for (name, tokenizer) in &self.tokenizer {
             if tokenizer.load.is_some() == tokenizer.train.is_some() {
                 return Err(Error::usage(format!(
@@ -220,6 +267,11 @@ impl Config {
             if !(8..=65_536).contains(&pack.length) {
                 return Err(Error::usage(format!("{place}: `length` must be in 8..=65536")));
             }
+        }
+        for (name, export) in &self.export {
+            super::export::resolve(export, self)
+                .map(drop)
+                .map_err(|e| e.within(format!("export `{name}`")))?;
         }
         Ok(())
     }

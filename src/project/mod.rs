@@ -15,6 +15,7 @@ pub mod why;
 
 mod beside;
 mod data;
+mod export;
 mod key;
 #[cfg(feature = "train")]
 mod learn;

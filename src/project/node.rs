@@ -34,6 +34,8 @@ pub enum Node {
     Train(String),
     /// `eval.X`.
     Eval(String),
+    /// `export.X`.
+    Export(String),
 }
 
 impl fmt::Display for Node {
@@ -45,6 +47,7 @@ impl fmt::Display for Node {
             Node::Pack(name) => write!(f, "pack.{name}"),
             Node::Train(name) => write!(f, "train.{name}"),
             Node::Eval(name) => write!(f, "eval.{name}"),
+            Node::Export(name) => write!(f, "export.{name}"),
         }
     }
 }
@@ -58,6 +61,7 @@ impl Node {
             Node::Mix(_) | Node::Eval(_) => PathBuf::from("tables").join(self.to_string()),
             Node::Pack(name) => PathBuf::from("packs").join(name),
             Node::Train(name) => PathBuf::from("runs").join(name),
+            Node::Export(name) => PathBuf::from("exports").join(name),
         }
     }
 
@@ -82,6 +86,7 @@ impl Project {
         all.extend(self.config.mix.keys().cloned().map(Node::Mix));
         all.extend(self.config.pack.keys().cloned().map(Node::Pack));
         all.extend(self.config.train.keys().cloned().map(Node::Train));
+        all.extend(self.config.export.keys().cloned().map(Node::Export));
         all.extend(self.config.eval.keys().cloned().map(Node::Eval));
         let mut order = Vec::new();
         for node in &all {
@@ -184,6 +189,21 @@ impl Project {
                     needs.insert(Node::Train(run));
                 }
                 needs.extend(self.tables_in(&eval.data)?);
+            }
+            Node::Export(name) => {
+                let export = self.export(name)?;
+                needs.insert(Node::Mix(export.mix));
+                needs.extend(export.tokenizer.map(Node::Tokenizer));
+                match export.pack {
+                    Some(pack) => {
+                        needs.insert(Node::Pack(pack));
+                    }
+                    None => {
+                        for table in ["split", "measured", "documents", "pairs"] {
+                            needs.extend(self.table_node(table)?);
+                        }
+                    }
+                }
             }
         }
         needs.remove(node);

@@ -4,6 +4,7 @@ mod cli;
 mod conformance;
 mod duplicates;
 mod explain;
+mod export;
 mod faults;
 mod hostile;
 mod laws;

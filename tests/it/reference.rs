@@ -138,6 +138,39 @@ fn the_page_of_the_formats_is_up_to_date() {
     compare("formats.md", &page);
 }
 
+#[test]
+fn the_page_of_the_export_formats_is_up_to_date() {
+    use hexapla::export::{FORMATS, Layout};
+
+    let mut page = String::from(
+        "# Export formats\n\nGenerated from the registry by `make docs`; do not edit. `[export.NAME]` \
+         writes them: [the guide](../guide.md) says how, [the project file](project.md) with which \
+         keys.\n\n| format | what it is | `parts` hold | `stream` holds |\n| --- | --- | --- | --- |\n",
+    );
+    let takes = |layout| {
+        move |format: &dyn hexapla::export::Format| match format.takes(layout) {
+            None => String::new(),
+            Some(takes) => {
+                let of = [(takes.documents, "documents"), (takes.pairs, "pairs")];
+                let of: Vec<&str> =
+                    of.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+                format!("{:?} of {}", takes.content, of.join(" and ")).to_lowercase()
+            }
+        }
+    };
+    for format in FORMATS.iter().copied() {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            format.name(),
+            cell(format.doc()),
+            takes(Layout::Parts)(format),
+            takes(Layout::Stream)(format),
+        );
+    }
+    compare("exports.md", &page);
+}
+
 /// The types of the project file: the heading, the file, the type.
 const PROJECT: &[(&str, &str, &str)] = &[
     ("the whole file", "src/project/config.rs", "Config"),
@@ -151,6 +184,7 @@ const PROJECT: &[(&str, &str, &str)] = &[
     ("[train.NAME]", "src/train/config.rs", "TrainConfig"),
     ("[train.NAME] optimizer = { … }", "src/train/config.rs", "OptimizerConfig"),
     ("[eval.NAME]", "src/project/config.rs", "EvalConfig"),
+    ("[export.NAME]", "src/project/config.rs", "ExportConfig"),
 ];
 
 #[test]
@@ -194,7 +228,7 @@ fn toml_type(ty: &str) -> String {
         "Patterns" => "text or list of text",
         "Column" => "text or integer",
         "toml::Value" => "number, text, true or false, or a table of them",
-        "Into" | "ModelKind" | "Schedule" | "Dtype" => "text",
+        "Into" | "ModelKind" | "Schedule" | "Dtype" | "Layout" | "Only" => "text",
         ty if ty.ends_with("Config") || ty.ends_with("Spec") => "table",
         other => panic!("say in `toml_type` how `{other}` is written in TOML"),
     };

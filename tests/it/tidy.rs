@@ -104,6 +104,7 @@ const REGISTRIES: &[(&str, &str)] = &[
     ("STRATEGIES", "mix/"),
     ("QUERIES", "sql/"),
     ("OBJECTIVES", "train/"),
+    ("FORMATS", "export/"),
 ];
 
 /// Lines after which a file holds more than one subject.

@@ -109,6 +109,8 @@ pub enum Command {
     Tokenizer(crate::run::Named<crate::run::TokenizerKind>),
     /// Write the packs named
     Pack(crate::run::Named<crate::run::PackKind>),
+    /// Write planned data in the formats of other engines
+    Export(crate::run::Named<crate::run::ExportKind>),
     /// Train the runs named
     Train(crate::train::Args),
     /// Evaluate runs
@@ -139,6 +141,7 @@ impl Command {
             Command::Mix(args) => crate::mix::run(args, ui),
             Command::Tokenizer(args) => crate::run::named(args, ui),
             Command::Pack(args) => crate::run::named(args, ui),
+            Command::Export(args) => crate::run::named(args, ui),
             Command::Train(args) => crate::train::run(args, ui),
             Command::Eval(args) => crate::eval::run(args, ui),
             Command::Probe(args) => crate::probe::run(args, ui),

@@ -43,12 +43,18 @@ pub struct TokenizerKind;
 /// `hexapla pack`.
 #[derive(Clone)]
 pub struct PackKind;
+/// `hexapla export`.
+#[derive(Clone)]
+pub struct ExportKind;
 
 impl Verb for TokenizerKind {
     const PREFIX: &'static str = "tokenizer.";
 }
 impl Verb for PackKind {
     const PREFIX: &'static str = "pack.";
+}
+impl Verb for ExportKind {
+    const PREFIX: &'static str = "export.";
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
