@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-memory bench-ingest bench-measure bench-dedup conformance clean
+	check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -69,6 +69,12 @@ bench-dedup: ## duplicates against datatrove and rensa, their truth, 5 GB in 1 G
 	$(ENV)
 	$(BUILD)
 	tests/bench/dedup.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+bench-pack: ## tokenizers and packs against Hugging Face's tokenizers and datasets (needs ../shared/data, 30 min)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	tests/bench/pack.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 conformance: ## what bench-measure finds, written to docs/reference/conformance.md
 	@scripts/tools.sh c++ cargo python3 pip

@@ -81,7 +81,8 @@ impl Builder<'_> {
                             Err(e) => vec![Err(e)],
                         }
                     });
-                    train::train(&spec, &chars, texts)
+                    let memory = self.memory_limit()?.map_or(512 << 20, |limit| limit / 4);
+                    train::train(&spec, &chars, texts, &std::env::temp_dir(), memory)
                 })?
             }
             (None, Some(path)) => Tokenizer::load(&self.project.dir.join(path))?,
