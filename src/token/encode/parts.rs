@@ -64,8 +64,10 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Option<Wo
     let words = |metaspace: &Value, split: bool| -> Option<Words> {
         let scheme = metaspace["prepend_scheme"].as_str()?;
         let mark = metaspace["replacement"].as_str()?.chars().next()?;
-        // `first` means the beginning of the text, which only the first stretch without a space is.
-        let known = scheme != "first" || !split;
+        // `first` means the beginning of the text, which only the first stretch without a space is,
+        // and which is not there any more once a normaliser has dropped it.
+        let kept = normalizers.iter().all(|part| kind(part).starts_with("NF"));
+        let known = scheme != "first" || (!split && kept);
         let usable = known && metaspace["split"] == true && mark != ' ';
         usable.then_some(Words { mark, split, prepend: scheme != "never" })
     };

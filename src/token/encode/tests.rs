@@ -58,7 +58,6 @@ fn splitters() -> Vec<Value> {
 }
 
 fn same(tokenizer: &Tokenizer, text: &str) {
-    assert!(tokenizer.encoder.is_some());
     let crate_ids: Vec<i32> =
         tokenizer.by_crate(text).unwrap().into_iter().filter_map(|id| tokenizer.kept(id)).collect();
     // The second time from the cache.
@@ -79,7 +78,10 @@ fn tokenizers() -> Vec<Tokenizer> {
 
 #[test]
 fn ids_are_those_of_the_crate() {
-    for tokenizer in tokenizers() {
+    let all = tokenizers();
+    // `first` is known without normalisers that drop letters alone.
+    assert_eq!(all.iter().filter(|t| t.encoder.is_none()).count(), 2 * 4);
+    for tokenizer in all {
         for text in HARD {
             same(&tokenizer, text);
         }
