@@ -18,7 +18,7 @@ use crate::token::train::{self, TrainSpec};
 /// Encodes the rows of a query: `text`, `lang`, and `parallel` where rows with the same value are
 /// translations of each other. Rows without text or language are left out.
 ///
-/// Words are those of `word_count(text, lang)`, by dictionary in scripts without spaces. Errors
+/// Words are those of `word_count`, by dictionary in scripts without spaces. Errors
 /// when a column is missing.
 pub fn evaluate(session: &Session, sql: &str, tokenizer: &Tokenizer) -> Result<Evaluation> {
     let schema = session.schema(sql)?;
@@ -29,7 +29,7 @@ pub fn evaluate(session: &Session, sql: &str, tokenizer: &Tokenizer) -> Result<E
         Err(_) => "CAST(NULL AS VARCHAR)",
     };
     let asked = format!(
-        "SELECT text, CAST(lang AS VARCHAR), {parallel}, word_count(text, CAST(lang AS VARCHAR)) \
+        "SELECT text, CAST(lang AS VARCHAR), {parallel}, word_count(text) \
          FROM ({sql}) AS asked WHERE text IS NOT NULL AND lang IS NOT NULL"
     );
     let mut evaluation = Evaluation::new(tokenizer);
