@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, Schema, UInt64Type};
 use rayon::prelude::*;
 
-use super::text::streamed;
+use super::text::{each, streamed, views};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::sql::session::Session;
@@ -34,19 +34,17 @@ pub fn evaluate(session: &Session, sql: &str, tokenizer: &Tokenizer) -> Result<E
     );
     let mut evaluation = Evaluation::new(tokenizer);
     session.stream(&asked, &mut |batch| {
-        let [texts, langs, parallel] =
-            [column_of(&batch, 0)?, column_of(&batch, 1)?, column_of(&batch, 2)?];
+        let [texts, langs, parallel] = [views(&batch, 0)?, views(&batch, 1)?, views(&batch, 2)?];
         let words = cast(batch.column(3), &DataType::Int64)?;
         let words = words.as_primitive::<Int64Type>();
         let encoded: Vec<Vec<i32>> = (0..batch.num_rows())
             .into_par_iter()
-            .map(|row| tokenizer.encode(texts.as_string_view().value(row)))
+            .map(|row| tokenizer.encode(texts.value(row)))
             .collect::<Result<_>>()?;
         for (row, ids) in encoded.iter().enumerate() {
-            let parallel = parallel.as_string_view();
             evaluation.add(&Sentence {
-                lang: langs.as_string_view().value(row),
-                text: texts.as_string_view().value(row),
+                lang: langs.value(row),
+                text: texts.value(row),
                 words: u64::try_from(words.value(row)).unwrap_or(0),
                 parallel: parallel.is_valid(row).then(|| parallel.value(row)),
                 ids,
@@ -83,8 +81,8 @@ pub fn train(session: &Session, sql: &str, spec: &TrainSpec, memory: usize) -> R
     let mut chars = BTreeMap::new();
     let sums = of("CAST(lang AS VARCHAR) AS lang, sum(char_count(text))");
     for batch in session.query(&format!("{sums} GROUP BY lang ORDER BY lang"))? {
-        let (langs, sums) = (column_of(&batch, 0)?, cast(batch.column(1), &DataType::Int64)?);
-        let (langs, sums) = (langs.as_string_view(), sums.as_primitive::<Int64Type>());
+        let (langs, sums) = (views(&batch, 0)?, cast(batch.column(1), &DataType::Int64)?);
+        let sums = sums.as_primitive::<Int64Type>();
         for row in 0..batch.num_rows() {
             let n = u64::try_from(sums.value(row)).unwrap_or(0);
             *chars.entry(langs.value(row).to_string()).or_default() += n;
@@ -96,24 +94,19 @@ pub fn train(session: &Session, sql: &str, spec: &TrainSpec, memory: usize) -> R
     };
     let asked = of(&format!("{id}, CAST(lang AS VARCHAR), text"));
     streamed(session, &[&asked], |batches| {
-        let texts = batches.flat_map(|batch| match batch.and_then(|b| rows(&b)) {
-            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
-        });
+        let texts = batches.flat_map(|batch| each(batch.and_then(|b| rows(&b))));
         train::train(spec, &chars, texts, &std::env::temp_dir(), memory)
     })
 }
 
-fn rows(batch: &RecordBatch) -> Result<Vec<(u64, String, String)>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>();
-    let (langs, texts) = (column_of(batch, 1)?, column_of(batch, 2)?);
-    let (langs, texts) = (langs.as_string_view(), texts.as_string_view());
-    let row = |i: usize| {
+fn rows(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String, String)> + use<>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
+    let (langs, texts) = (views(batch, 1)?, views(batch, 2)?);
+    Ok((0..batch.num_rows()).map(move |i| {
         let text = texts.value(i);
         let id = if ids.is_valid(i) { ids.value(i) } else { id::hash64(text.as_bytes()) };
         (id, langs.value(i).to_string(), text.to_string())
-    };
-    Ok((0..batch.num_rows()).map(row).collect())
+    }))
 }
 
 fn column(schema: &Schema, sql: &str, name: &str) -> Result<()> {
@@ -123,8 +116,4 @@ fn column(schema: &Schema, sql: &str, name: &str) -> Result<()> {
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     Err(Error::usage(format!("`{sql}` gives no column `{name}`; it gives: {}", names.join(", ")))
         .hint_with("write `SELECT text, lang FROM …`"))
-}
-
-fn column_of(batch: &RecordBatch, i: usize) -> Result<ArrayRef> {
-    Ok(cast(batch.column(i), &DataType::Utf8View)?)
 }

@@ -84,7 +84,7 @@ pub const KINDS: &[Kind] = &[
 
 /// Characters of different words that are learned from, as a multiple of the tokens: what is
 /// held in memory then depends on the vocabulary, not on the texts.
-const LETTERS: usize = 128;
+const LETTERS: usize = 64;
 
 const HEAD: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 const MASK: &str = "<mask>";

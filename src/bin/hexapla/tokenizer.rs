@@ -103,7 +103,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 ..TrainSpec::default()
             };
             let limit = tables.memory_limit.as_deref().map(parse_bytes).transpose()?;
-            let memory = limit.map_or(512 << 20, |limit| limit / 4);
+            let memory = limit.map_or(512 << 20, |limit| limit / 8);
             let tokenizer = tokens::train(&session, &query, &spec, memory)?;
             std::fs::create_dir_all(&out).map_err(|e| hexapla::error::Error::io(&out, e))?;
             tokenizer.save_to(&out)?;
