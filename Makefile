@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-export check-memory bench-ingest bench-measure bench-dedup bench-feed conformance clean
+	check-export check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -70,10 +70,11 @@ bench-dedup: ## duplicates against datatrove and rensa, their truth, 5 GB in 1 G
 	$(BUILD)
 	tests/bench/dedup.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
-bench-feed: ## reading packs against datasets, MosaicML streaming and numpy (needs ../shared/data, 20 min)
+bench-pack: ## tokenizers, packs and reading them against tokenizers, datasets and MosaicML (needs ../shared/data, 1 h)
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
 	$(BUILD)
+	tests/bench/pack.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 	tests/bench/feed.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 conformance: ## what bench-measure finds, written to docs/reference/conformance.md

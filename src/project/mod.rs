@@ -11,6 +11,7 @@ pub mod lid;
 pub mod node;
 pub mod show;
 pub mod thresholds;
+pub mod tokens;
 pub mod why;
 
 mod beside;

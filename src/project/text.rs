@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 
@@ -76,12 +76,10 @@ impl Builder<'_> {
                 streamed(&self.session, TRAINING_TEXTS, |batches| {
                     let texts = batches.enumerate().flat_map(|(i, batch)| {
                         self.observer.progress(i as u64 * 8192, None, "texts");
-                        match batch.and_then(|b| texts_of(&b)) {
-                            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
-                            Err(e) => vec![Err(e)],
-                        }
+                        each(batch.and_then(|b| texts_of(&b)))
                     });
-                    train::train(&spec, &chars, texts)
+                    let memory = self.memory_limit()?.map_or(512 << 20, |limit| limit / 8);
+                    train::train(&spec, &chars, texts, &std::env::temp_dir(), memory)
                 })?
             }
             (None, Some(path)) => Tokenizer::load(&self.project.dir.join(path))?,
@@ -105,12 +103,14 @@ impl Builder<'_> {
     /// Characters of the training texts by language.
     fn characters(&self) -> Result<BTreeMap<String, u64>> {
         let mut chars = BTreeMap::new();
+        // In one partition joins on `doc_id` are merge joins, which hold little.
+        let serial = self.session.serial([])?;
         for sql in TRAINING_TEXTS {
             let sql = format!(
                 "SELECT lang, sum(n) FROM (SELECT x.b AS lang, char_count(x.c) AS n FROM ({sql}) \
                  AS x(a, b, c)) GROUP BY lang ORDER BY lang"
             );
-            for batch in self.session.query(&sql)? {
+            for batch in serial.query(&sql)? {
                 let langs = strings(&batch, 0)?;
                 let sums = cast(batch.column(1), &DataType::Int64)?;
                 let sums = sums.as_primitive::<Int64Type>();
@@ -208,13 +208,13 @@ impl Builder<'_> {
         };
         streamed(&self.session, &[&sql], |batches| {
             if pairs {
-                let rows = batches.flat_map(|b| both(b.and_then(|b| pairs_of(&b))));
+                let rows = batches.flat_map(|b| each(b.and_then(|b| pairs_of(&b))));
                 let Some((src, tgt)) = lang.split_once('-') else {
                     return Err(Error::internal(format!("`{lang}` is no language pair")));
                 };
                 writer.pairs(src, tgt, rows).map(|_| ())
             } else {
-                let rows = batches.flat_map(|b| both(b.and_then(|b| documents_of(&b))));
+                let rows = batches.flat_map(|b| each(b.and_then(|b| documents_of(&b))));
                 writer.documents(lang, rows).map(|_| ())
             }
         })
@@ -231,7 +231,8 @@ pub(super) fn streamed<T: Send>(
     // In one partition, joins on `doc_id` are merge joins and rows come in the order of their ids.
     let serial = session.serial([])?;
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(4);
+        // A batch may hold many megabytes of text.
+        let (sender, receiver) = sync_channel(1);
         scope.spawn(move || {
             for sql in queries {
                 let sent = serial.stream(sql, &mut |batch| {
@@ -260,11 +261,12 @@ impl Iterator for BatchStream {
 }
 
 /// The rows of a batch, or its error in their place.
-fn both<T>(rows: Result<Vec<T>>) -> Vec<Result<T>> {
-    match rows {
-        Ok(rows) => rows.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }
+pub(super) fn each<T>(rows: Result<impl Iterator<Item = T>>) -> impl Iterator<Item = Result<T>> {
+    let (rows, error) = match rows {
+        Ok(rows) => (Some(rows), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    rows.into_iter().flatten().map(Ok).chain(error)
 }
 
 /// A column as text, whatever its width.
@@ -272,25 +274,31 @@ pub(super) fn strings(batch: &RecordBatch, column: usize) -> Result<StringArray>
     Ok(cast(batch.column(column), &DataType::Utf8)?.as_string::<i32>().clone())
 }
 
-fn texts_of(batch: &RecordBatch) -> Result<Vec<(u64, String, String)>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>();
-    let (langs, texts) = (strings(batch, 1)?, strings(batch, 2)?);
-    Ok((0..batch.num_rows())
-        .filter(|&i| langs.is_valid(i) && texts.is_valid(i))
-        .map(|i| (ids.value(i), langs.value(i).to_string(), texts.value(i).to_string()))
-        .collect())
+/// A column as text, not copied where it is a view already.
+pub(super) fn views(batch: &RecordBatch, column: usize) -> Result<StringViewArray> {
+    Ok(cast(batch.column(column), &DataType::Utf8View)?.as_string_view().clone())
 }
 
-fn documents_of(batch: &RecordBatch) -> Result<Vec<(u64, String)>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>();
-    let texts = strings(batch, 1)?;
-    Ok((0..batch.num_rows()).map(|i| (ids.value(i), texts.value(i).to_string())).collect())
+// Rows are copied one by one as they are used: a batch may hold many megabytes of text.
+
+fn texts_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String, String)> + use<>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
+    let (langs, texts) = (views(batch, 1)?, views(batch, 2)?);
+    Ok((0..batch.num_rows()).filter_map(move |i| {
+        let there = langs.is_valid(i) && texts.is_valid(i);
+        there.then(|| (ids.value(i), langs.value(i).to_string(), texts.value(i).to_string()))
+    }))
 }
 
-fn pairs_of(batch: &RecordBatch) -> Result<Vec<(u64, String, String)>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>();
-    let (src, tgt) = (strings(batch, 1)?, strings(batch, 2)?);
+fn documents_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String)> + use<>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
+    let texts = views(batch, 1)?;
+    Ok((0..batch.num_rows()).map(move |i| (ids.value(i), texts.value(i).to_string())))
+}
+
+fn pairs_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String, String)> + use<>> {
+    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
+    let (src, tgt) = (views(batch, 1)?, views(batch, 2)?);
     Ok((0..batch.num_rows())
-        .map(|i| (ids.value(i), src.value(i).to_string(), tgt.value(i).to_string()))
-        .collect())
+        .map(move |i| (ids.value(i), src.value(i).to_string(), tgt.value(i).to_string())))
 }

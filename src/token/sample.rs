@@ -1,13 +1,12 @@
 //! What a tokenizer is trained on: how much of each language, and which words.
 //!
 //! Everything is a function of the sizes, the seed and the row ids; word counts are integers and
-//! sums over languages run in their order, so no number depends on threads or on hashing. Words
-//! are those of the tokenizer itself (NFKC, split at white space); nothing is lower-cased.
+//! sums over languages run in their order, so no number depends on threads or on hashing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use unicode_normalization::UnicodeNormalization;
-
+use super::words::WordCounts;
+use crate::error::Result;
 use crate::id;
 
 /// The mark of a word's beginning, as in SentencePiece.
@@ -81,56 +80,128 @@ pub fn sampling_budget(
         .collect()
 }
 
-/// Counts words language by language.
-#[derive(Default)]
-pub struct WordCounts {
-    by_lang: BTreeMap<String, HashMap<String, u64>>,
-}
+/// The words of a sample with their weighted counts, and its characters, most frequent first.
+pub type Words = (Vec<(String, u64)>, Vec<(char, u64)>);
 
-impl WordCounts {
-    /// Counts the words of a text.
-    pub fn add(&mut self, lang: &str, text: &str) {
-        if !self.by_lang.contains_key(lang) {
-            self.by_lang.insert(lang.to_string(), HashMap::new());
+/// Words with their counts, rounded and at least 1, in the order of the words.
+///
+/// Of words with more than `most` characters in all, each language keeps those that are most
+/// frequent in it, and of equally frequent ones those that a hash draws, up to its share of `most`
+/// by its weight in the sample; what a language has no use for is shared by the others. Without
+/// spaces a word is a clause and hardly ever repeated, which is why languages do not compete.
+pub fn weighted(
+    counts: &WordCounts,
+    budgets: &BTreeMap<String, Budget>,
+    most: u64,
+) -> Result<Words> {
+    let mut by_lang: BTreeMap<String, Spread> = BTreeMap::new();
+    counts.each(|lang, word, n| {
+        if !by_lang.contains_key(lang) {
+            by_lang.insert(lang.to_string(), Spread::default());
         }
-        let Some(counts) = self.by_lang.get_mut(lang) else { return };
-        let normal: String = text.nfkc().collect();
-        let mut word = String::new();
-        for piece in normal.split(|c: char| c.is_whitespace() || c == METASPACE) {
-            if piece.is_empty() {
-                continue;
-            }
-            word.clear();
-            word.push(METASPACE);
-            word.push_str(piece);
-            match counts.get_mut(&word) {
-                Some(n) => *n += 1,
+        if let Some(spread) = by_lang.get_mut(lang) {
+            spread.add(word, n);
+        }
+    })?;
+    let weight = |lang: &str| budgets.get(lang).map_or(1.0, Budget::weight);
+    let last = last_ranks(&by_lang, budgets, most);
+
+    let mut all: HashMap<String, f64> = HashMap::new();
+    counts.each(|lang, word, n| {
+        if last.get(lang).is_some_and(|last| rank(word, n) <= *last) {
+            let n = n as f64 * weight(lang);
+            match all.get_mut(word) {
+                Some(sum) => *sum += n,
                 None => {
-                    counts.insert(word.clone(), 1);
+                    all.insert(word.to_string(), n);
                 }
             }
         }
+    })?;
+    let round = |n: f64| n.round().max(1.0) as u64;
+    let mut words: Vec<(String, u64)> = all.into_iter().map(|(word, n)| (word, round(n))).collect();
+    words.sort_unstable();
+    if last.values().all(|last| *last == u64::MAX) {
+        let characters = characters(&words);
+        return Ok((words, characters));
     }
-
-    /// Whether no word was counted.
-    pub fn is_empty(&self) -> bool {
-        self.by_lang.values().all(HashMap::is_empty)
-    }
-
-    /// Words with their weighted counts, rounded and at least 1, in the order of the words.
-    pub fn weighted(self, weight: impl Fn(&str) -> f64) -> Vec<(String, u64)> {
-        let mut all: HashMap<String, f64> = HashMap::new();
-        for (lang, counts) in self.by_lang {
-            let weight = weight(&lang);
-            for (word, n) in counts {
-                *all.entry(word).or_default() += n as f64 * weight;
-            }
+    // Characters are those of all words.
+    let mut sums: BTreeMap<char, f64> = BTreeMap::new();
+    for (lang, spread) in &by_lang {
+        for (c, n) in &spread.characters {
+            *sums.entry(*c).or_default() += *n as f64 * weight(lang);
         }
-        let mut words: Vec<(String, u64)> =
-            all.into_iter().map(|(word, n)| (word, n.round().max(1.0) as u64)).collect();
-        words.sort_unstable();
-        words
     }
+    let mut characters: Vec<(char, u64)> = sums.into_iter().map(|(c, n)| (c, round(n))).collect();
+    characters.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    Ok((words, characters))
+}
+
+/// What a language has.
+#[derive(Default)]
+struct Spread {
+    /// Characters of different words.
+    text: u64,
+    /// The same by rank.
+    ranks: BTreeMap<u64, u64>,
+    characters: HashMap<char, u64>,
+}
+
+impl Spread {
+    fn add(&mut self, word: &str, n: u64) {
+        let mut length = 0;
+        for c in word.chars() {
+            length += 1;
+            *self.characters.entry(c).or_default() += n;
+        }
+        self.text += length;
+        *self.ranks.entry(rank(word, n)).or_default() += length;
+    }
+}
+
+/// The place of a word among those of its language, most frequent first: exactly by count where
+/// counts are small, by powers of two above, and by a hash among the equally frequent.
+fn rank(word: &str, n: u64) -> u64 {
+    const SLICES: u64 = 256;
+    let class = if n < 16 { n } else { 12 + u64::from(n.ilog2()) };
+    (100 - class) * SLICES + id::hash64(word.as_bytes()) % SLICES
+}
+
+/// The last rank that each language keeps, none of it all.
+fn last_ranks(
+    by_lang: &BTreeMap<String, Spread>,
+    budgets: &BTreeMap<String, Budget>,
+    most: u64,
+) -> BTreeMap<String, u64> {
+    let target = |lang: &str| budgets.get(lang).map_or(1, |b| b.target.max(1)) as f64;
+    let mut order: Vec<(&String, &Spread)> = by_lang.iter().collect();
+    order.sort_by(|a, b| {
+        let need = |(lang, spread): &(&String, &Spread)| spread.text as f64 / target(lang);
+        need(a).total_cmp(&need(b)).then(a.0.cmp(b.0))
+    });
+    let mut left = most;
+    let mut last = BTreeMap::new();
+    for (i, (lang, spread)) in order.iter().enumerate() {
+        let weights: f64 = order[i..].iter().map(|(lang, _)| target(lang)).sum();
+        let share = (left as f64 * target(lang) / weights) as u64;
+        if spread.text <= share {
+            left -= spread.text;
+            last.insert((*lang).clone(), u64::MAX);
+            continue;
+        }
+        let mut used = 0;
+        let mut end = 0;
+        for (rank, text) in &spread.ranks {
+            if used + text > share {
+                break;
+            }
+            used += text;
+            end = *rank;
+        }
+        left -= used;
+        last.insert((*lang).clone(), end);
+    }
+    last
 }
 
 /// The characters of words with their counts, most frequent first.
@@ -211,13 +282,42 @@ mod tests {
         assert!(sampling_budget(&sizes(&[]), 0.3, 100).is_empty());
     }
 
+    fn counted(texts: &[(&str, &str)]) -> WordCounts {
+        let dir = tempfile::tempdir().unwrap();
+        let mut counter = super::super::words::WordCounter::new(dir.path(), usize::MAX);
+        texts.iter().for_each(|(lang, text)| counter.add(lang, text).unwrap());
+        counter.finish().unwrap()
+    }
+
     #[test]
-    fn words_are_those_of_the_tokenizer() {
-        let mut counts = WordCounts::default();
-        counts.add("eng_Latn", "ﬁne\tday fine\u{3000}day");
-        counts.add("deu_Latn", "fine");
-        let words = counts.weighted(|lang| if lang == "deu_Latn" { 2.0 } else { 1.0 });
+    fn words_weigh_as_much_as_their_languages() {
+        let counts = counted(&[("eng_Latn", "fine day fine day"), ("deu_Latn", "fine")]);
+        let of = |available, target| Budget { available, target };
+        let budgets = BTreeMap::from([
+            ("eng_Latn".to_string(), of(10, 10)),
+            ("deu_Latn".to_string(), of(10, 20)),
+        ]);
+        let (words, characters) = weighted(&counts, &budgets, 100).unwrap();
         assert_eq!(words, [("▁day".to_string(), 2), ("▁fine".to_string(), 4)]);
+        assert_eq!(characters[0], ('▁', 6));
+    }
+
+    #[test]
+    fn each_language_keeps_its_most_frequent_words() {
+        // Swahili has 8 characters of different words, Japanese 17.
+        let counts = counted(&[
+            ("swh_Latn", "leo leo jua"),
+            ("swh_Latn", "leo"),
+            ("jpn_Jpan", "天気がいい 公園で遊ぶ 海へ行く"),
+        ]);
+        let budgets = sampling_budget(&sizes(&[("swh_Latn", 1), ("jpn_Jpan", 1)]), 1.0, 2);
+        let (words, characters) = weighted(&counts, &budgets, 18).unwrap();
+        let kept = |c: char| words.iter().filter(|(word, _)| word.contains(c)).count();
+        assert_eq!((kept('j'), kept('l')), (1, 1));
+        assert_eq!(words.len(), 3, "{words:?}");
+        assert!(characters.contains(&('公', 1)) && characters.contains(&('海', 1)));
+        let (words, _) = weighted(&counts, &budgets, 8).unwrap();
+        assert_eq!(words, [("▁leo".to_string(), 3)]);
     }
 
     #[test]

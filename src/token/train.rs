@@ -6,13 +6,15 @@
 //! not kept: words are split at it as in XLM-R, so decoded text has single spaces.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::token::sample::{self, METASPACE, WordCounts};
+use crate::token::sample::{self, METASPACE};
 use crate::token::tokenizer::{MAX_LENGTH, Tokenizer};
+use crate::token::words::WordCounter;
 use crate::token::{bpe, unigram};
 
 pub use crate::token::sample::{Budget, MAX_REPEAT, sampling_budget};
@@ -80,6 +82,10 @@ pub const KINDS: &[Kind] = &[
     },
 ];
 
+/// Characters of different words that are learned from, as a multiple of the tokens: what is
+/// held in memory then depends on the vocabulary, not on the texts.
+const LETTERS: usize = 64;
+
 const HEAD: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 const MASK: &str = "<mask>";
 
@@ -95,12 +101,15 @@ struct Corpus<'a> {
 /// Trains a tokenizer on `(doc_id, language, text)` in any order.
 ///
 /// `chars_by_lang` are the sizes that the sampling is computed from (see [`sampling_budget`]); a
-/// language that is not in it is not sampled. Errors for a specification that cannot be met, for
+/// language that is not in it is not sampled. Words are counted in about `memory` bytes, and what
+/// does not fit is spilled to the file system of `dir`, which changes nothing. Errors for a specification that cannot be met, for
 /// texts without a word, and passes on the errors of `texts`.
 pub fn train<L: AsRef<str>, T: AsRef<str>>(
     spec: &TrainSpec,
     chars_by_lang: &BTreeMap<String, u64>,
     texts: impl IntoIterator<Item = Result<(u64, L, T)>>,
+    dir: &Path,
+    memory: usize,
 ) -> Result<Tokenizer> {
     let kind = KINDS.iter().find(|k| k.name == spec.kind).ok_or_else(|| {
         Error::unknown("tokenizer kind", &spec.kind, KINDS.iter().map(|k| k.name))
@@ -108,19 +117,21 @@ pub fn train<L: AsRef<str>, T: AsRef<str>>(
     let room = check(spec)?;
 
     let budgets = sampling_budget(chars_by_lang, spec.alpha, spec.max_chars);
-    let mut counts = WordCounts::default();
+    let mut counter = WordCounter::new(dir, memory);
     for text in texts {
         let (doc_id, lang, text) = text?;
         if budgets.get(lang.as_ref()).is_some_and(|b| b.takes(doc_id, spec.seed)) {
-            counts.add(lang.as_ref(), text.as_ref());
+            counter.add(lang.as_ref(), text.as_ref())?;
         }
     }
-    if counts.is_empty() {
+    let counts = counter.finish()?;
+    let (words, characters) = sample::weighted(&counts, &budgets, (room * LETTERS) as u64)?;
+    drop(counts);
+    if words.is_empty() {
         return Err(Error::usage("no text to train a tokenizer on")
             .hint_with("is the table empty, or its language unknown?"));
     }
-    let words = counts.weighted(|lang| budgets.get(lang).map_or(1.0, Budget::weight));
-    let characters = sample::alphabet(&sample::characters(&words), spec.coverage, room / 2);
+    let characters = sample::alphabet(&characters, spec.coverage, room / 2);
     let words = sample::restrict(words, &characters);
     let corpus = Corpus {
         words: &words,
@@ -253,4 +264,4 @@ fn frame(model: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -105,8 +105,8 @@ pub enum Command {
     Queries(crate::queries::Args),
     /// Show the plan of a mixture
     Mix(crate::mix::Args),
-    /// Train or load the tokenizers named
-    Tokenizer(crate::run::Named<crate::run::TokenizerKind>),
+    /// Train and evaluate tokenizers
+    Tokenizer(crate::tokenizer::Args),
     /// Write the packs named
     Pack(crate::run::Named<crate::run::PackKind>),
     /// Write planned data in the formats of other engines
@@ -139,7 +139,7 @@ impl Command {
             Command::Functions(args) => crate::functions::run(args, ui),
             Command::Queries(args) => crate::queries::run(args, ui),
             Command::Mix(args) => crate::mix::run(args, ui),
-            Command::Tokenizer(args) => crate::run::named(args, ui),
+            Command::Tokenizer(args) => crate::tokenizer::run(args, ui),
             Command::Pack(args) => crate::run::named(args, ui),
             Command::Export(args) => crate::run::named(args, ui),
             Command::Train(args) => crate::train::run(args, ui),

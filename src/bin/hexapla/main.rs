@@ -22,6 +22,7 @@ mod show;
 mod sql;
 mod table;
 mod thresholds;
+mod tokenizer;
 mod train;
 mod ui;
 mod verify;

@@ -45,10 +45,10 @@ pub struct TableArgs {
     #[arg(short, long = "table", value_name = "NAME=PATH")]
     tables: Vec<String>,
     #[command(flatten)]
-    project: crate::args::ProjectArgs,
+    pub project: crate::args::ProjectArgs,
     /// Memory for the query, such as 2GB
     #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<String>,
+    pub memory_limit: Option<String>,
     /// Threads to use
     #[arg(long, value_name = "N")]
     threads: Option<usize>,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::group::{Sorted, Sorter};
+use crate::store::mmap::full;
 
 /// What stays together in a row: a piece of a document, or both sides of a pair, whose ids lie one
 /// after the other.
@@ -55,6 +56,7 @@ impl Piece {
 pub(super) struct Stage {
     dir: PathBuf,
     file: BufWriter<File>,
+    bytes: Vec<u8>,
     ids: u64,
     order: Sorter<4>,
 }
@@ -64,16 +66,22 @@ impl Stage {
     pub fn new(dir: &Path, memory: usize) -> Result<Self> {
         let file = tempfile::tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
         let file = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { dir: dir.into(), file, ids: 0, order: Sorter::new(dir, memory) })
+        Ok(Self {
+            dir: dir.into(),
+            file,
+            bytes: Vec::new(),
+            ids: 0,
+            order: Sorter::new(dir, memory),
+        })
     }
 
     /// Takes a text, or both sides of a pair; `key` and then `doc_id` decide its place.
     pub fn push(&mut self, key: u64, doc_id: u64, first: &[i32], second: &[i32]) -> Result<()> {
         let piece =
             Piece { start: self.ids, first: first.len() as u32, second: second.len() as u32 };
-        for id in first.iter().chain(second) {
-            self.file.write_all(&id.to_le_bytes()).map_err(|e| Error::io(&self.dir, e))?;
-        }
+        self.bytes.clear();
+        self.bytes.extend(first.iter().chain(second).flat_map(|id| id.to_le_bytes()));
+        self.file.write_all(&self.bytes).map_err(|e| full(&self.dir, e))?;
         self.ids += (first.len() + second.len()) as u64;
         let [start, lengths] = piece.words();
         self.order.push([key, doc_id, start, lengths])

@@ -12,7 +12,7 @@ const LINES: &[(&str, &str)] = &[
     ("arb_Arab", "الطقس جميل اليوم والأطفال يلعبون في الحديقة"),
 ];
 
-fn texts() -> Vec<(u64, String, String)> {
+pub(in crate::token) fn texts() -> Vec<(u64, String, String)> {
     (0..60u64)
         .map(|i| {
             let (lang, line) = LINES[i as usize % LINES.len()];
@@ -22,15 +22,20 @@ fn texts() -> Vec<(u64, String, String)> {
         .collect()
 }
 
-fn trained(spec: &TrainSpec, texts: &[(u64, String, String)]) -> Result<Tokenizer> {
+pub(in crate::token) fn trained(
+    spec: &TrainSpec,
+    texts: &[(u64, String, String)],
+) -> Result<Tokenizer> {
     let mut sizes = BTreeMap::new();
     for (_, lang, text) in texts {
         *sizes.entry(lang.clone()).or_insert(0) += text.chars().count() as u64;
     }
-    train(spec, &sizes, texts.iter().map(|(id, lang, text)| Ok((*id, lang, text))))
+    let dir = tempfile::tempdir().unwrap();
+    let texts = texts.iter().map(|(id, lang, text)| Ok((*id, lang, text)));
+    train(spec, &sizes, texts, dir.path(), 1 << 30)
 }
 
-fn spec(kind: &str, vocab: usize) -> TrainSpec {
+pub(in crate::token) fn spec(kind: &str, vocab: usize) -> TrainSpec {
     TrainSpec { kind: kind.into(), vocab, coverage: 1.0, ..TrainSpec::default() }
 }
 

@@ -2,14 +2,12 @@
 //!
 //! Rebuilt whenever pieces are dropped; it holds no scores.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use super::{NONE, Piece};
+use crate::token::hasher::Numbers;
 
 /// Pieces by their characters.
 pub struct Trie {
-    next: HashMap<u64, u32, BuildHasherDefault<Mix>>,
+    next: Numbers<u32>,
     // The piece that ends at each node.
     ends: Vec<u32>,
 }
@@ -17,7 +15,7 @@ pub struct Trie {
 impl Trie {
     pub fn new(pieces: &[Piece], alphabet: usize) -> Self {
         // Nodes of the single characters are their places in the alphabet.
-        let mut trie = Self { next: HashMap::default(), ends: vec![NONE; alphabet] };
+        let mut trie = Self { next: Numbers::default(), ends: vec![NONE; alphabet] };
         for (id, piece) in pieces.iter().enumerate() {
             let mut node = piece.chars[0];
             for c in &piece.chars[1..] {
@@ -75,26 +73,5 @@ impl Trie {
         }
         path.reverse();
         (path, best[word.len()].0)
-    }
-}
-
-/// Mixes the bits of one number; the keys are our own, so nobody can make them collide.
-#[derive(Default)]
-pub struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let x = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = x ^ x >> 32;
     }
 }
