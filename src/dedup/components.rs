@@ -63,13 +63,13 @@ impl<P: DerefMut<Target = [u32]>> Components<P> {
         a != b
     }
 
-    /// For each index the smallest of its component.
-    pub fn finish(mut self) -> P {
+    /// For each index the smallest of its component; more may be joined later.
+    pub fn flatten(&mut self) -> &[u32] {
         // A parent is never larger than its child, so it is final before the child is reached.
         for i in 0..self.parent.len() {
             self.parent[i] = self.parent[self.parent[i] as usize];
         }
-        self.parent
+        &self.parent
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
             let of = |edges: &[(u32, u32)]| {
                 let mut components = Components::new(50).unwrap();
                 edges.iter().for_each(|(a, b)| { components.join(*a, *b); });
-                components.finish()
+                components.flatten().to_vec()
             };
             let labels = of(&edges);
             prop_assert_eq!(&of(&shuffled), &labels);

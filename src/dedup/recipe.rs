@@ -7,7 +7,7 @@
 use super::content::folded;
 use super::minhash::{self, Permutations};
 use super::shingle::{self, set_of, windows};
-use super::words::{each_word, plain_word};
+use super::words::{each_plain_word, each_word};
 use crate::error::{Error, Result};
 use crate::id;
 
@@ -153,9 +153,8 @@ impl Recipe {
             Normal::None => text.into(),
             Normal::Letters => folded(text).chars().filter(|c| c.is_alphabetic()).collect(),
             Normal::Folded => {
-                let (text, mut plain, mut all) = (folded(text), String::new(), String::new());
-                each_word(&text, |word| {
-                    let word = plain_word(word, &mut plain);
+                let (text, mut all) = (folded(text), String::new());
+                each_plain_word(&text, |word| {
                     if !all.is_empty() && !word.is_empty() {
                         all.push(' ');
                     }

@@ -9,7 +9,7 @@
 //! finds its duplicates.
 
 use super::content::folded;
-use super::words::{each_word, plain_word};
+use super::words::{each_plain_word, plain_word};
 use crate::id::hash64;
 use crate::text::segment;
 
@@ -25,17 +25,16 @@ pub fn shingles(text: &str, lang: &str) -> Vec<u64> {
 /// only asked whether a colon may stand inside of a word.
 pub fn shingles_of(folded: &str, lang: &str, width: usize) -> Vec<u64> {
     let mut hashes = Vec::with_capacity(folded.len() / 6);
-    let mut plain = String::new();
     let mut add = |word: &str| {
-        let word = plain_word(word, &mut plain);
         if !word.is_empty() {
             hashes.push(hash64(word.as_bytes()));
         }
     };
     if lang.is_empty() {
-        each_word(folded, add);
+        each_plain_word(folded, add);
     } else {
-        segment::words_in(folded, Some(lang)).for_each(&mut add);
+        let mut plain = String::new();
+        segment::words_in(folded, Some(lang)).for_each(|word| add(plain_word(word, &mut plain)));
     }
     set_of(windows(&hashes, width))
 }

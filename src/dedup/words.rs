@@ -16,27 +16,28 @@ use super::fold::PLANE;
 use crate::identify::script::is_digit;
 use crate::text::segment;
 
-/// What a character does to the words around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Class {
-    /// Ends a word and is none.
-    Other,
-    Letter,
-    Digit,
-    /// Joins letters and digits.
-    Under,
-    /// Belongs to the character before it.
-    Mark,
-    /// Joins two letters.
-    MidLetter,
-    /// Joins two digits.
-    MidNumber,
-    /// Joins two letters or two digits.
-    MidBoth,
-    /// Its rule is not known here.
-    Hard,
-}
+/// What a character does to the words around it: the class in an entry of the table.
+const CLASS: u8 = 0x0f;
+/// Ends a word and is none.
+const OTHER: u8 = 0;
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+/// Joins letters and digits.
+const UNDER: u8 = 3;
+/// Belongs to the character before it.
+const MARK: u8 = 4;
+/// Joins two letters.
+const MID_LETTER: u8 = 5;
+/// Joins two digits.
+const MID_NUMBER: u8 = 6;
+/// Joins two letters or two digits.
+const MID_BOTH: u8 = 7;
+/// Its rule is not known here.
+const HARD: u8 = 8;
+/// Beside the class: makes what it stands in a word, as letters, digits and vowel signs do.
+const OF_WORDS: u8 = 0x10;
+/// Beside the class: its plain form is not itself.
+const CHANGES: u8 = 0x20;
 
 /// The character is left out of plain words.
 const NOTHING: u32 = u32::MAX;
@@ -44,37 +45,40 @@ const NOTHING: u32 = u32::MAX;
 const LONG_WAY: u32 = u32::MAX - 1;
 
 struct Tables {
-    class: Vec<Class>,
+    entry: Vec<u8>,
     plain: Vec<u32>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let of = |code| char::from_u32(code);
-    Tables {
-        class: (0..PLANE as u32).map(|c| of(c).map_or(Class::Hard, class)).collect(),
-        plain: (0..PLANE as u32).map(|c| of(c).map_or(LONG_WAY, plain)).collect(),
-    }
+    let plain = (0..PLANE as u32).map(|c| of(c).map_or(LONG_WAY, plain)).collect::<Vec<_>>();
+    let entry = |(plain, code): (&u32, u32)| {
+        let Some(c) = of(code) else { return HARD };
+        let of_words = if c.is_alphabetic() || is_digit(c) { OF_WORDS } else { 0 };
+        class(c) | of_words | if *plain == code { 0 } else { CHANGES }
+    };
+    Tables { entry: plain.iter().zip(0..).map(entry).collect(), plain }
 });
 
-fn class(c: char) -> Class {
+fn class(c: char) -> u8 {
     let is_word = c.is_alphabetic() || is_digit(c);
     let complex = CodePointMapData::<LineBreak>::new().get(c) == LineBreak::ComplexContext;
     match CodePointMapData::<WordBreak>::new().get(c) {
-        _ if complex => Class::Hard,
+        _ if complex => HARD,
         // Marks of repetition and the like, which the dictionaries of Chinese and Japanese know.
-        _ if is_word && ('\u{3000}'..='\u{31ff}').contains(&c) => Class::Hard,
+        _ if is_word && ('\u{3000}'..='\u{31ff}').contains(&c) => HARD,
         // A colon is cut at, whatever ICU4X does: see `segment::segments`.
-        _ if matches!(c, ':' | '：' | '﹕') => Class::Other,
-        WordBreak::ALetter if is_word => Class::Letter,
-        WordBreak::Numeric if is_word => Class::Digit,
+        _ if matches!(c, ':' | '：' | '﹕') => OTHER,
+        WordBreak::ALetter if is_word => LETTER,
+        WordBreak::Numeric if is_word => DIGIT,
         // A narrow no-break space is inside of numbers and at no word's end.
-        WordBreak::ExtendNumLet if c.is_whitespace() => Class::Hard,
-        WordBreak::ExtendNumLet => Class::Under,
+        WordBreak::ExtendNumLet if c.is_whitespace() => HARD,
+        WordBreak::ExtendNumLet => UNDER,
         // The tables of properties know younger characters than those of segmentation do.
-        WordBreak::Extend if segment::segments(&format!("a{c}"), None).count() == 1 => Class::Mark,
-        WordBreak::MidLetter => Class::MidLetter,
-        WordBreak::MidNum => Class::MidNumber,
-        WordBreak::MidNumLet | WordBreak::SingleQuote => Class::MidBoth,
+        WordBreak::Extend if segment::segments(&format!("a{c}"), None).count() == 1 => MARK,
+        WordBreak::MidLetter => MID_LETTER,
+        WordBreak::MidNum => MID_NUMBER,
+        WordBreak::MidNumLet | WordBreak::SingleQuote => MID_BOTH,
         WordBreak::Other
         | WordBreak::DoubleQuote
         | WordBreak::WSegSpace
@@ -83,10 +87,10 @@ fn class(c: char) -> Class {
         | WordBreak::Newline
             if !is_word =>
         {
-            Class::Other
+            OTHER
         }
         // Hebrew has rules for its quotes; kana, Han and Thai have a dictionary.
-        _ => Class::Hard,
+        _ => HARD,
     }
 }
 
@@ -106,68 +110,92 @@ fn plain(c: char) -> u32 {
 
 /// Calls `each` with every word of a text, in order.
 pub(super) fn each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
-    let mut words: Vec<(usize, usize)> = Vec::new();
+    scan(text, |word, _| each(word));
+}
+
+/// Calls `each` with the plain form of every word of a text, in order.
+pub(super) fn each_plain_word(text: &str, mut each: impl FnMut(&str)) {
+    let mut out = String::new();
+    scan(text, |word, same| each(if same { word } else { plain_word(word, &mut out) }));
+}
+
+/// Calls `each` with every word and whether it is known to be its own plain form.
+fn scan<'t>(text: &'t str, mut each: impl FnMut(&'t str, bool)) {
+    let table = TABLES.entry.as_slice();
+    let bytes = text.as_bytes();
+    let mut words: Vec<(&str, bool)> = Vec::new();
     let mut start = 0;
     while start < text.len() {
-        let rest = &text[start..];
-        let end = start + memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
-        let piece = &text[start..end];
-        if cut(piece, &TABLES.class, &mut words) {
-            words.iter().for_each(|(from, to)| each(&piece[*from..*to]));
-        } else {
-            segment::words(piece).for_each(&mut each);
+        if let Some(end) = cut(text, start, table, &mut words) {
+            words.drain(..).for_each(|(word, same)| each(word, same));
+            start = end + 1;
+            continue;
         }
+        words.clear();
+        let end = memchr::memchr(b' ', &bytes[start..]).map_or(text.len(), |n| start + n);
+        segment::words(&text[start..end]).for_each(|word| each(word, false));
         start = end + 1;
     }
 }
 
-/// Where the words of a piece begin and end; false when it needs a rule that is not here.
-fn cut(piece: &str, classes: &[Class], words: &mut Vec<(usize, usize)>) -> bool {
-    words.clear();
-    // The word that is open: where it began, whether it is one, its last letter or digit.
-    let (mut open, mut is_word, mut last) = (None, false, Class::Other);
+/// The words from a place to the next space, and where that is; `None` when a rule is needed that
+/// is not here.
+fn cut<'t>(
+    text: &'t str,
+    start: usize,
+    table: &[u8],
+    words: &mut Vec<(&'t str, bool)>,
+) -> Option<usize> {
+    // The word that is open: where it began, the bits of its characters, its last letter or digit.
+    let (mut open, mut bits, mut last) = (None, 0, OTHER);
     // What may join the open word to what follows, and where that stands.
-    let mut joint: Option<(Class, usize)> = None;
-    for (i, c) in piece.char_indices() {
-        let class = classes.get(c as usize).copied().unwrap_or(Class::Hard);
+    let mut joint: Option<(u8, usize)> = None;
+    let mut close = |open: Option<usize>, bits: u8, end: usize| {
+        if let Some(from) = open.filter(|_| bits & OF_WORDS != 0) {
+            words.push((&text[from..end], bits & CHANGES == 0));
+        }
+    };
+    let mut next = start;
+    while let Some(byte) = text.as_bytes().get(next).filter(|byte| **byte != b' ') {
+        let (at, code) = (next, u32::from(*byte));
+        let code = if code < 0x80 { code } else { u32::from(text[at..].chars().next()?) };
+        next += char::from_u32(code)?.len_utf8();
+        let entry = table.get(code as usize).copied().unwrap_or(HARD);
+        let class = entry & CLASS;
         match class {
-            Class::Letter | Class::Digit | Class::Under => {
+            LETTER | DIGIT | UNDER => {
                 if let Some((by, end)) = joint.take()
                     && !joins(by, last, class)
                 {
-                    words.extend(open.take().filter(|_| is_word).map(|from| (from, end)));
+                    close(open.take(), bits, end);
                 }
                 if open.is_none() {
-                    (open, is_word) = (Some(i), false);
+                    (open, bits) = (Some(at), 0);
                 }
-                is_word |= class != Class::Under;
+                bits |= entry;
                 last = class;
             }
-            // Vowel signs are marks and alphabetic.
-            Class::Mark if open.is_some() && joint.is_none() => is_word |= c.is_alphabetic(),
-            Class::Mark | Class::Hard => return false,
-            Class::MidLetter | Class::MidNumber | Class::MidBoth
-                if open.is_some() && joint.is_none() =>
-            {
-                joint = Some((class, i));
+            MARK if open.is_some() && joint.is_none() => bits |= entry,
+            MARK | HARD => return None,
+            MID_LETTER | MID_NUMBER | MID_BOTH if open.is_some() && joint.is_none() => {
+                // It changes the word even if it does not become a part of it: that is on the safe
+                // side.
+                bits |= entry & CHANGES;
+                joint = Some((class, at));
             }
-            _ => {
-                let end = joint.take().map_or(i, |(_, end)| end);
-                words.extend(open.take().filter(|_| is_word).map(|from| (from, end)));
-            }
+            _ => close(open.take(), bits, joint.take().map_or(at, |(_, end)| end)),
         }
     }
-    let end = joint.map_or(piece.len(), |(_, end)| end);
-    words.extend(open.filter(|_| is_word).map(|from| (from, end)));
-    true
+    close(open, bits, joint.map_or(next, |(_, end)| end));
+    Some(next)
 }
 
 /// Whether a character between two others joins them.
-fn joins(by: Class, last: Class, next: Class) -> bool {
+fn joins(by: u8, last: u8, next: u8) -> bool {
     last == next
         && match last {
-            Class::Letter => matches!(by, Class::MidLetter | Class::MidBoth),
-            Class::Digit => matches!(by, Class::MidNumber | Class::MidBoth),
+            LETTER => matches!(by, MID_LETTER | MID_BOTH),
+            DIGIT => matches!(by, MID_NUMBER | MID_BOTH),
             _ => false,
         }
 }
@@ -236,11 +264,14 @@ mod tests {
 
     fn check(text: &str) {
         assert_eq!(all(text), segment::words(text).collect::<Vec<_>>(), "{text:?}");
-        for word in all(text) {
-            let (mut short, mut long) = (String::new(), String::new());
+        let mut plain = Vec::new();
+        each_plain_word(text, |word| plain.push(word.to_string()));
+        let long = |word: &&str| {
+            let mut long = String::new();
             fold_word(word, &mut long);
-            assert_eq!(plain_word(word, &mut short), long, "{word:?}");
-        }
+            long
+        };
+        assert_eq!(plain, all(text).iter().map(long).collect::<Vec<_>>(), "{text:?}");
     }
 
     proptest! {

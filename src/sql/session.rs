@@ -35,6 +35,7 @@ use super::{files, functions, models, share};
 use crate::error::{Error, Result};
 use crate::function::{Kernel, Signature};
 use crate::store::manifest::MANIFEST;
+use crate::store::mmap;
 use crate::store::spill::SpillDir;
 use crate::store::table::Table;
 
@@ -47,7 +48,8 @@ const BATCH_ROWS: usize = 1024;
 /// What a session may use.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
-    /// Bytes that queries may hold; beyond it they spill or fail. `None`: no limit.
+    /// Bytes that queries may hold; beyond it they spill or fail, and the allocator of the whole
+    /// process is made to give large buffers back when they are freed. `None`: no limit.
     pub memory_limit: Option<usize>,
     /// Threads; `None` for as many as there are processors.
     pub threads: Option<usize>,
@@ -102,6 +104,7 @@ impl Session {
         let mut environment = RuntimeEnvBuilder::new().with_max_temp_directory_size(u64::MAX);
         if let Some(limit) = options.memory_limit {
             environment = environment.with_memory_pool(Arc::new(FairSpillPool::new(limit)));
+            mmap::return_freed();
         }
         if let Some(temp) = &options.temp {
             std::fs::create_dir_all(temp).map_err(|e| Error::io(temp, e))?;

@@ -231,6 +231,29 @@ impl<const W: usize> Iterator for Groups<'_, W> {
     }
 }
 
+/// Looks records up by their first word, asked for in ascending order.
+pub struct Along<'a, const W: usize> {
+    records: Merge<'a, W>,
+    next: Option<[u64; W]>,
+}
+
+impl<'a, const W: usize> Along<'a, W> {
+    /// Begins before the first record.
+    pub fn new(sorted: &'a Sorted<W>) -> Result<Self> {
+        let mut records = sorted.iter()?;
+        let next = records.next().transpose()?;
+        Ok(Self { records, next })
+    }
+
+    /// The first record with that first word; those of lesser ones are passed over for good.
+    pub fn at(&mut self, key: u64) -> Result<Option<[u64; W]>> {
+        while self.next.is_some_and(|next| next[0] < key) {
+            self.next = self.records.next().transpose()?;
+        }
+        Ok(self.next.filter(|next| next[0] == key))
+    }
+}
+
 struct RunWriter {
     dir: PathBuf,
     file: BufWriter<File>,
@@ -330,6 +353,11 @@ mod tests {
             let naive: Vec<Vec<[u64; 2]>> =
                 expected.chunk_by(|a, b| a[0] == b[0]).map(<[_]>::to_vec).collect();
             prop_assert_eq!(groups, naive);
+            let mut along = Along::new(&spilled).unwrap();
+            for key in 0..40 {
+                let first = expected.iter().find(|record| record[0] == key).copied();
+                prop_assert_eq!(along.at(key).unwrap(), first);
+            }
         }
     }
 

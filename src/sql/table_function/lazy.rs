@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::sql::damage;
 use crate::sql::failure::{self, Names};
 use crate::sql::provider::{DOC_ID, by_doc_id};
+use crate::sql::session::threads;
 use crate::sql::share;
 
 /// Rows of one input, in the order of its query.
@@ -319,14 +320,6 @@ fn query(state: Arc<SessionState>, context: Arc<TaskContext>) -> Query {
         };
         Ok(batches(plan, context.clone()))
     })))
-}
-
-/// The session keeps its thread count in the config, whatever the plan's partitions are.
-fn threads(context: &TaskContext) -> usize {
-    let config = context.session_config();
-    config
-        .get_extension::<super::super::session::Threads>()
-        .map_or_else(|| config.target_partitions(), |t| t.0)
 }
 
 /// The batch with the types that were promised, strings in whichever width.

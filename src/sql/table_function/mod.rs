@@ -13,6 +13,7 @@ mod manifest;
 mod mixture;
 mod near_duplicates;
 mod options;
+mod order;
 mod read;
 mod repeated_lines;
 mod repeated_spans;
@@ -210,6 +211,11 @@ pub(crate) fn parse_name(name: &str) -> TableReference {
         }
         _ => TableReference::bare(name),
     }
+}
+
+/// The name of a column as a query writes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The constant behind DataFusion's trait.

@@ -7,7 +7,7 @@
 use arrow::datatypes::{DataType, Schema};
 
 use crate::error::{Error, Result};
-use crate::sql::table_function::Named;
+use crate::sql::table_function::{Named, quoted};
 
 /// Columns of text that are no text to look for, where the texts are not named.
 const ABOUT: &[&str] = &[
@@ -151,9 +151,4 @@ fn is_text(ty: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
-}
-
-/// A column's name as a query writes it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -4,7 +4,7 @@ use super::engine::{Drop, Near, Rule};
 use crate::dedup::recipe::{NORMALS, Normal, Recipe, UNITS, Unit, named};
 use crate::dedup::signature::CHARACTERS;
 use crate::error::{Error, Result};
-use crate::sql::table_function::{Args, Options};
+use crate::sql::table_function::{Args, Options, order};
 
 /// An option with its default and meaning.
 type Choice = (&'static str, &'static str);
@@ -61,7 +61,7 @@ impl Choices {
         let options = args.options(1, known)?;
         let choose = || -> Result<Self> {
             let text = |key: &str| options.optional_text(key);
-            let order = order(text("order")?.as_deref())?;
+            let order = order::parse(&text("order")?.unwrap_or_default())?;
             let against = text("against")?;
             let drop = drop(text("drop")?.as_deref(), against.is_some())?;
             let tokenizer = text("tokenizer")?;
@@ -170,32 +170,4 @@ fn drop(name: Option<&str>, against: bool) -> Result<Option<Drop>> {
 fn list(text: Option<&str>) -> Vec<String> {
     let parts = text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(str::to_string).collect()
-}
-
-fn order(text: Option<&str>) -> Result<Vec<(String, bool)>> {
-    let one = |part: String| {
-        let mut words = part.split_whitespace();
-        let (column, direction) =
-            (words.next().unwrap_or_default(), words.next().unwrap_or("desc"));
-        let ascending = match direction.to_ascii_lowercase().as_str() {
-            "asc" => true,
-            "desc" => false,
-            other => return Err(Error::unknown("direction", other, ["asc", "desc"])),
-        };
-        match words.next() {
-            None => Ok((column.to_string(), ascending)),
-            Some(word) => {
-                Err(Error::usage(format!("option `order`: `{word}` is one word too many"))
-                    .hint_with("write `{order: 'score desc, n_words desc'}`"))
-            }
-        }
-    };
-    let columns: Vec<(String, bool)> = list(text).into_iter().map(one).collect::<Result<_>>()?;
-    if columns.len() > 4 {
-        return Err(Error::usage(format!(
-            "option `order` has {} columns; 4 are the most",
-            columns.len()
-        )));
-    }
-    Ok(columns)
 }

@@ -12,7 +12,7 @@ use super::choices::{By, Choices};
 use super::engine::Ranges;
 use crate::dedup::recipe::Unit;
 use crate::error::{Error, Result};
-use crate::sql::table_function::{Args, Named};
+use crate::sql::table_function::{Args, Named, quoted};
 
 /// How the rows of a table are read.
 #[derive(Debug, Clone)]
@@ -39,10 +39,6 @@ enum Signed {
 
 fn has(schema: &SchemaRef, column: &str) -> bool {
     schema.column_with_name(column).is_some()
-}
-
-fn quoted(column: &str) -> String {
-    format!("\"{}\"", column.replace('"', "\"\""))
 }
 
 impl Reading {

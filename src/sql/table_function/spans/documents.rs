@@ -22,10 +22,9 @@ use crate::dedup::spans::units::Unit;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::sql::table_function::Batches;
+use crate::sql::table_function::order::{RANKS, ordered};
 use crate::store::group::{Sorted, Sorter};
 
-/// Columns of an explicit order, at most.
-pub(super) const ORDERS: usize = 4;
 /// The buffer that texts are written through.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -216,7 +215,7 @@ impl Columns {
         if ids.null_count() > 0 {
             return Err(Error::usage("a row has no `doc_id`: it is null"));
         }
-        let orders = (0..ORDERS).map(|i| column(&format!("order{i}"), DataType::Float64));
+        let orders = (0..RANKS).map(|i| column(&format!("order{i}"), DataType::Float64));
         Ok(Self {
             ids,
             texts: column("text", DataType::Utf8View)?,
@@ -244,26 +243,16 @@ impl Columns {
     }
 
     /// The user's order as numbers of which the least comes first; null comes last.
-    fn ranks(&self, row: usize) -> [u64; ORDERS] {
-        let mut ranks = [u64::MAX; ORDERS];
+    fn ranks(&self, row: usize) -> [u64; RANKS] {
+        let mut ranks = [u64::MAX; RANKS];
         for (rank, column) in ranks.iter_mut().zip(&self.orders) {
             let column = column.as_primitive::<Float64Type>();
             if column.is_valid(row) {
-                *rank = descending(column.value(row));
+                *rank = !ordered(column.value(row));
             }
         }
         ranks
     }
-}
-
-/// A number as an integer of the reverse order; not-a-number comes last.
-fn descending(value: f64) -> u64 {
-    if value.is_nan() {
-        return u64::MAX;
-    }
-    // Both zeros are one; negative numbers have their bits in reverse order.
-    let bits = (value + 0.0).to_bits();
-    if bits >> 63 == 1 { bits } else { !(bits | 1 << 63) }
 }
 
 fn unique(ids: Sorted<1>) -> Result<()> {
@@ -276,17 +265,4 @@ fn unique(ids: Sorted<1>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::descending;
-
-    #[test]
-    fn the_greatest_number_comes_first() {
-        let numbers = [f64::INFINITY, 3.0, 1e-300, 0.0, -1e-300, -2.5, f64::NEG_INFINITY, f64::NAN];
-        let ranks: Vec<u64> = numbers.iter().map(|n| descending(*n)).collect();
-        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
-        assert_eq!(descending(-0.0), descending(0.0));
-    }
 }

@@ -2,9 +2,8 @@
 //!
 //! Whatever the table, the columns are the same; what was not asked for is null.
 
-use super::documents::ORDERS;
 use crate::error::{Error, Result};
-use crate::sql::table_function::Named;
+use crate::sql::table_function::{Named, order, quoted};
 
 /// The query for a table, a column of text, one whose values are kept apart, and an order such as
 /// `score desc, length asc`. A table without that text has the one of `documents`.
@@ -31,7 +30,7 @@ pub(crate) fn texts(
         None => "CAST(NULL AS VARCHAR)".into(),
     };
     let mut ranks = ranks(table, order.unwrap_or_default())?;
-    ranks.resize(ORDERS, "CAST(NULL AS DOUBLE)".into());
+    ranks.resize(order::RANKS, "CAST(NULL AS DOUBLE)".into());
     let ranks: Vec<String> =
         ranks.iter().enumerate().map(|(i, rank)| format!("{rank} AS order{i}")).collect();
     Ok(format!(
@@ -43,34 +42,17 @@ pub(crate) fn texts(
 
 /// The columns of an order as numbers of which the largest comes first.
 fn ranks(table: &Named, order: &str) -> Result<Vec<String>> {
-    let wrong = |what: String| {
-        Error::usage(format!("option `order` is `{order}`; expected {what}"))
-            .hint_with("write `{order: 'score desc, length asc'}`")
-    };
-    let mut ranks = Vec::new();
-    for part in order.split(',').map(str::trim).filter(|_| !order.trim().is_empty()) {
-        let mut words = part.split_whitespace();
-        let (column, direction) =
-            (words.next().unwrap_or_default(), words.next().unwrap_or("desc"));
-        let sign = match direction.to_ascii_lowercase().as_str() {
-            "asc" => "-",
-            "desc" => "",
-            other => return Err(Error::unknown("direction", other, ["asc", "desc"])),
-        };
-        table.require(&[column])?;
+    let one = |(column, ascending): (String, bool)| {
+        table.require(&[column.as_str()])?;
         let schema = table.schema();
-        let field = schema.column_with_name(column);
-        if words.next().is_some() || !field.is_some_and(|(_, f)| f.data_type().is_numeric()) {
-            return Err(wrong(format!("numeric columns with `asc` or `desc`, not `{part}`")));
+        let field = schema.column_with_name(&column);
+        if !field.is_some_and(|(_, f)| f.data_type().is_numeric()) {
+            let message = "expected numeric columns with `asc` or `desc`, not";
+            return Err(Error::usage(format!("option `order` is `{order}`; {message} `{column}`"))
+                .hint_with("write `{order: 'score desc, length asc'}`"));
         }
-        ranks.push(format!("{sign}CAST(t.{} AS DOUBLE)", quoted(column)));
-    }
-    if ranks.len() > ORDERS {
-        return Err(wrong(format!("at most {ORDERS} columns")));
-    }
-    Ok(ranks)
-}
-
-fn quoted(column: &str) -> String {
-    format!("\"{}\"", column.replace('"', "\"\""))
+        let sign = if ascending { "-" } else { "" };
+        Ok(format!("{sign}CAST(t.{} AS DOUBLE)", quoted(&column)))
+    };
+    order::parse(order)?.into_iter().map(one).collect()
 }

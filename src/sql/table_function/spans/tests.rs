@@ -8,13 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dedup::spans::cut;
+use crate::sql::table_function::order::RANKS;
 
 #[derive(Debug, Clone, Default)]
 struct Doc {
     id: u64,
     text: Option<String>,
     within: Option<String>,
-    orders: [Option<f64>; documents::ORDERS],
+    orders: [Option<f64>; RANKS],
 }
 
 fn doc(id: u64, text: &str) -> Doc {
@@ -43,7 +44,7 @@ fn batches(docs: &[Doc]) -> Batches {
                     Arc::new(docs.iter().map(|d| d.within.clone()).collect::<StringArray>()),
                 ),
             ];
-            for i in 0..documents::ORDERS {
+            for i in 0..RANKS {
                 let order: Float64Array = docs.iter().map(|d| d.orders[i]).collect();
                 columns.push((format!("order{i}"), Arc::new(order)));
             }

@@ -11,23 +11,22 @@ use arrow::datatypes::{DataType, Float64Type, UInt64Type};
 
 use super::super::super::Batches;
 use super::candidates::Twins;
-use super::clusters;
+use super::clusters::Clusters;
 use super::rows::{KNOWN, NEEDED, Rows, WAS_KEPT};
 use super::{Joined, Rule, Space, output};
 use crate::error::{Error, Result};
 use crate::store::group::{Sorted, Sorter};
-use crate::store::mmap::{Scratch, ScratchWriter};
+use crate::store::mmap::ScratchWriter;
 
-/// What is known of the rows of clusters that were taken over.
-pub(super) struct Known {
-    /// The number of the row that was kept in the cluster, plus one; 0 for a new row.
-    kept: Scratch<u32>,
-    /// The similarity to it; 0 when it is not known.
-    similarity: Scratch<f64>,
-}
+/// `[number, number of the row that was kept, similarity to it]` of the rows of clusters of several
+/// that were taken over; the similarity is 0 when it is not known.
+pub(super) type Known = Sorted<3>;
 
-/// `[cluster, doc_id, content, size of the cluster and whether the row was kept, similarity]`.
+/// `[doc_id, cluster, content, size of the cluster and whether the row was kept, similarity]`.
 type Former = Sorted<5>;
+
+/// Marks a cluster that is still whole, beside the number of its kept row plus one.
+const WHOLE: u64 = 1 << 63;
 
 /// Joins the clusters that are still whole; `None` when the former result has no rows.
 pub(super) fn read(
@@ -41,60 +40,70 @@ pub(super) fn read(
     if former.is_empty() {
         return Ok(None);
     }
+    // By id, as the rows are, and then by cluster: `[cluster, doc_id, number plus one or 0 when the
+    // row is not what it was, size and whether kept, similarity]`.
     let options = output::options(rule);
-    let mut whole: ScratchWriter<u8> = space.writer();
+    let mut clusters: Sorter<5> = Sorter::new(&space.dir, space.memory / 8);
     let mut near = 0;
-    let (mut cluster, mut n, mut size, mut intact) = (None, 0, 0, true);
     for record in former.iter()? {
-        let [id, doc, content, word, _] = record?;
-        if cluster != Some(id) {
-            if cluster.is_some() {
-                whole.push(u8::from(intact && (size == 0 || size == n)))?;
-            }
-            (cluster, n, intact) = (Some(id), 0, true);
-        }
-        n += 1;
-        size = word >> 1;
+        let [doc, cluster, content, word, similarity] = record?;
         let number = rows.find(doc, &mut near);
-        intact &= number.is_some_and(|i| output::content(rows, i, options) == content);
         if let (Some(number), 1) = (number, word & 1) {
             rows.flags[number as usize] |= WAS_KEPT;
         }
+        let same = number.filter(|i| output::content(rows, *i, options) == content);
+        let same = same.map_or(0, |number| u64::from(number) + 1);
+        clusters.push([cluster, doc, same, word, similarity])?;
     }
-    whole.push(u8::from(intact && (size == 0 || size == n)))?;
-    let whole = whole.finish()?;
-    let mut known = Known { kept: space.array(rows.len())?, similarity: space.array(rows.len())? };
-    let mut kept: Scratch<u32> = space.array(whole.len())?;
-    // The kept row is known only when the whole cluster has been seen: once to join, once to tell.
-    for telling in [false, true] {
-        let (mut cluster, mut place, mut first) = (None, 0, 0);
-        for record in former.iter()? {
-            let [id, doc, _, word, similarity] = record?;
-            if cluster != Some(id) {
-                place += usize::from(cluster.is_some());
-                cluster = Some(id);
-                first = u32::MAX;
-            }
-            if whole[place] == 0 {
-                continue;
-            }
-            let Some(number) = rows.find(doc, &mut near) else { continue };
-            if telling {
-                known.kept[number as usize] = kept[place];
-                known.similarity[number as usize] = f64::from_bits(similarity);
-                continue;
-            }
-            rows.flags[number as usize] |= KNOWN;
-            if word & 1 == 1 {
-                kept[place] = number + 1;
-            }
-            if first == u32::MAX {
-                first = number;
-            }
-            joined.join(first, number);
+    drop(former);
+    let clusters = clusters.finish()?;
+    let verdicts = verdicts(&clusters, space)?.finish()?;
+    let mut known = Sorter::new(&space.dir, space.memory / 8);
+    let (mut cluster, mut place, mut first) = (None, 0, 0);
+    for record in clusters.iter()? {
+        let [id, _, number, _, similarity] = record?;
+        let begins = cluster.replace(id) != Some(id);
+        place += usize::from(begins);
+        let verdict = verdicts[place - 1];
+        // A whole cluster has the numbers of all of its rows.
+        let Some(number) = (number as u32).checked_sub(1).filter(|_| verdict & WHOLE != 0) else {
+            continue;
+        };
+        if begins {
+            first = number;
+        }
+        rows.flags[number as usize] |= KNOWN;
+        joined.join(first, number);
+        if let Some(kept) = (verdict as u32).checked_sub(1) {
+            known.push([number.into(), kept.into(), similarity])?;
         }
     }
-    Ok(Some(known))
+    Ok(Some(known.finish()?))
+}
+
+/// Of each cluster whether it is whole; and of several rows the one that was kept.
+fn verdicts(clusters: &Sorted<5>, space: &Space) -> Result<ScratchWriter<u64>> {
+    let mut verdicts = space.writer();
+    let (mut cluster, mut n, mut size, mut intact, mut kept) = (None, 0, 0, true, 0);
+    let word = |n: u64, size, intact, kept: u64| {
+        let whole = intact && (size == 0 || size == n);
+        (if whole { WHOLE } else { 0 }) | if n > 1 { kept } else { 0 }
+    };
+    for record in clusters.iter()? {
+        let [id, _, number, marks, _] = record?;
+        if cluster.replace(id).is_some_and(|before| before != id) {
+            verdicts.push(word(n, size, intact, kept))?;
+            (n, intact, kept) = (0, true, 0);
+        }
+        n += 1;
+        size = marks >> 1;
+        intact &= number != 0;
+        if marks & 1 == 1 {
+            kept = number;
+        }
+    }
+    verdicts.push(word(n, size, intact, kept))?;
+    Ok(verdicts)
 }
 
 fn sorted(previous: Batches, space: &Space) -> Result<Former> {
@@ -121,46 +130,47 @@ fn sorted(previous: Batches, space: &Space) -> Result<Former> {
                 false => 0.0,
             };
             let word = of(&size) << 1 | u64::from(kept);
-            former.push([of(&cluster), of(&doc), of(&content), word, similarity.to_bits()])?;
+            former.push([of(&doc), of(&cluster), of(&content), word, similarity.to_bits()])?;
         }
     }
     former.finish()
 }
 
-impl Known {
-    /// The similarity of a row to the one that is kept now, when that has the content of the one
-    /// that was kept before.
-    pub fn similarity(&self, number: u32, kept: u32, twins: &Twins) -> Option<f64> {
-        let before = self.kept[number as usize].checked_sub(1)?;
-        let same = twins[before as usize] == twins[kept as usize];
-        Some(self.similarity[number as usize]).filter(|s| same && *s > 0.0)
-    }
-
-    /// Marks the rows of taken-over clusters that may get another kept row: of clusters that a
-    /// needed row is in, and of those whose best row is another one now.
-    pub fn need(
-        &self,
-        rows: &mut Rows,
-        joined: &Joined,
-        twins: &Twins,
-        space: &Space,
-    ) -> Result<()> {
-        let best = clusters::best(rows, joined, space)?;
-        let mut touched: Scratch<u8> = space.array(rows.len())?;
-        for number in 0..rows.len() as u32 {
-            let root = joined.root(number) as usize;
-            let kept = best[root] - 1;
-            let alone = twins[number as usize] == twins[kept as usize];
-            let told = alone || self.similarity(twins[number as usize], kept, twins).is_some();
-            if rows.has(number, NEEDED) || !told {
-                touched[root] = 1;
+/// Marks the rows of taken-over clusters that may get another kept row: of clusters that a needed
+/// row is in, and of those whose best row is another one now.
+pub(super) fn need(
+    known: &Known,
+    rows: &mut Rows,
+    joined: &mut Joined,
+    twins: &Twins,
+    space: &Space,
+) -> Result<()> {
+    let clusters = Clusters::new(rows, joined, twins, Some(known), space)?;
+    let mut touched: ScratchWriter<u8> = space.writer();
+    let mut open: Option<(u32, bool)> = None;
+    for member in clusters.members()? {
+        let member = member?;
+        let touches = member.flags & NEEDED != 0 || member.told.is_none();
+        match &mut open {
+            Some((root, touched)) if *root == member.root => *touched |= touches,
+            _ => {
+                if let Some((_, before)) = open.replace((member.root, touches)) {
+                    touched.push(before.into())?;
+                }
             }
         }
-        for number in 0..rows.len() as u32 {
-            if touched[joined.root(number) as usize] == 1 {
-                rows.flags[twins[number as usize] as usize] |= NEEDED;
-            }
-        }
-        Ok(())
     }
+    if let Some((_, last)) = open {
+        touched.push(last.into())?;
+    }
+    let touched = touched.finish()?;
+    let (mut root, mut place) = (None, 0);
+    for member in clusters.members()? {
+        let member = member?;
+        place += usize::from(root.replace(member.root) != Some(member.root));
+        if touched[place - 1] == 1 {
+            rows.flags[member.twin as usize] |= NEEDED;
+        }
+    }
+    Ok(())
 }

@@ -14,7 +14,9 @@
 //! 5. [`links`] compares them: never two that are in one component already.
 //! 6. [`clusters`] chooses the kept row of each component and measures the others against it.
 //!
-//! In memory are the buffers of the sorts; the arrays are pages that the system may write out.
+//! In memory are the buffers of the sorts; the arrays are pages that the system may write out. They
+//! are read from front to back wherever all rows are; out of order are only rows that have
+//! duplicates, in arrays of few bytes a row (components, twins, flags), and sets that are compared.
 
 mod candidates;
 mod clusters;
@@ -114,7 +116,7 @@ impl Space {
         })
     }
 
-    /// What an array may hold in memory: there are up to sixteen at once.
+    /// What an array may hold in memory: there are up to twelve at once.
     fn small(&self) -> usize {
         self.memory / 64
     }
@@ -153,7 +155,7 @@ pub(in crate::sql::table_function) fn run(
             candidates::shared_bands(&bands, near, &mut rows, &mut joined, &mut twins, &space)?;
         drop(bands);
         if let Some(known) = &known {
-            known.need(&mut rows, &joined, &twins, &space)?;
+            known::need(known, &mut rows, &mut joined, &twins, &space)?;
         }
         let found = sets::collect(inputs.texts, rule, &rows, &space)?;
         if near.verify {
@@ -161,9 +163,11 @@ pub(in crate::sql::table_function) fn run(
         }
         sets = Some(found);
     }
-    let clusters = clusters::Clusters::new(&rows, joined, &space)?;
-    let similarity = clusters.measure(&rows, &twins, sets.as_ref(), known.as_ref(), &space)?;
-    output::write(rule, &rows, &clusters, &twins, &similarity, emit)
+    let clusters = clusters::Clusters::new(&rows, &mut joined, &twins, known.as_ref(), &space)?;
+    drop((joined, twins, known));
+    let measured = clusters.measure(sets.as_ref(), &space)?;
+    drop((clusters, sets));
+    output::write(rule, &rows, &measured, emit)
 }
 
 #[cfg(test)]

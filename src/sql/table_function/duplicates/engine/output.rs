@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::candidates::Twins;
-use super::clusters::Clusters;
+use super::clusters::{KEPT, MARKS, MIXED, Measured};
 use super::rows::{OLD, Rows, WAS_KEPT};
 use super::{Drop, Rule};
 use crate::error::Result;
 use crate::id;
+use crate::store::group::Along;
 
 /// Rows in a batch of the result.
 const BATCH_ROWS: usize = 8192;
@@ -49,33 +49,33 @@ pub(super) fn content(rows: &Rows, number: u32, options: u64) -> u64 {
 pub(super) fn write(
     rule: &Rule,
     rows: &Rows,
-    clusters: &Clusters,
-    twins: &Twins,
-    similarity: &[f64],
+    measured: &Measured,
     emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let options = options(rule);
     let mut out = Out::default();
+    let mut measured = Along::new(measured)?;
     for place in 0..rows.len() {
         let number = rows.at(place);
-        let (kept, old) = (clusters.kept(number), rows.has(number, OLD));
-        let mixed = clusters.is_mixed(number, rows);
+        let (doc, old) = (rows.doc[number as usize], rows.has(number, OLD));
+        // What has no record is by itself.
+        let alone = [doc, doc, 1 << MARKS | KEPT, doc, 1f64.to_bits()];
+        let [_, cluster, size, kept, similarity] = measured.at(doc)?.unwrap_or(alone);
+        let (best, mixed) = (size & KEPT != 0, size & MIXED != 0);
         let keep = match rule.against {
-            None => number == kept,
+            None => best,
             Some(_) if old && !mixed => continue,
-            Some(Drop::Both) => !mixed && number == kept,
+            Some(Drop::Both) => !mixed && best,
             Some(_) if old => continue,
-            Some(Drop::New) => !mixed && number == kept,
+            Some(Drop::New) => !mixed && best,
             Some(Drop::None) => true,
         };
-        let (own, best) = (twins[number as usize], twins[kept as usize]);
-        out.doc.push(rows.doc[number as usize]);
-        out.cluster.push(rows.doc[clusters.least(number) as usize]);
-        out.size.push(clusters.size(number));
+        out.doc.push(doc);
+        out.cluster.push(cluster);
+        out.size.push(size >> MARKS);
         out.keep.push(keep);
-        out.kept.push(rows.doc[kept as usize]);
-        let near = similarity.get(own as usize).copied();
-        out.similarity.push(near.filter(|_| own != best).unwrap_or(1.0));
+        out.kept.push(kept);
+        out.similarity.push(f64::from_bits(similarity));
         out.content.push(content(rows, number, options));
         out.superseded.push(!keep && rows.has(number, WAS_KEPT));
         out.side.push(if old { "old" } else { "new" });

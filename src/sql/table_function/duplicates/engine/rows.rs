@@ -6,6 +6,7 @@ use super::super::super::Batches;
 use super::view::{Found, View};
 use super::{Rule, Space};
 use crate::error::{Error, Result};
+use crate::sql::table_function::order::RANKS;
 use crate::store::group::{Sorted, Sorter};
 use crate::store::mmap::{Scratch, ScratchWriter};
 
@@ -25,8 +26,8 @@ pub(super) const WAS_KEPT: u8 = 8;
 /// The shingles of the row are needed.
 pub(super) const NEEDED: u8 = 16;
 
-/// Columns that an order may have.
-pub(super) const RANKS: usize = 4;
+/// Words of the place of a row; the last one is its id.
+pub(super) const PLACE: usize = RANKS + 4;
 
 /// All rows, by number: in the order in which they were read, the old ones last.
 pub(super) struct Rows {
@@ -82,9 +83,9 @@ impl Rows {
     }
 
     /// The explicit order of what is kept as numbers: of two rows the one of the lesser comes first.
-    pub fn place(&self, number: u32) -> [u64; 8] {
+    pub fn place(&self, number: u32) -> [u64; PLACE] {
         let i = number as usize;
-        let mut place = [0; 8];
+        let mut place = [0; PLACE];
         for (place, rank) in place.iter_mut().zip(&self.ranks) {
             *place = !rank[i];
         }

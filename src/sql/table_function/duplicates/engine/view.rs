@@ -9,6 +9,7 @@ use crate::dedup::minhash::Permutations;
 use crate::dedup::recipe::Content;
 use crate::error::{Error, Result};
 use crate::id;
+use crate::sql::table_function::order::ordered;
 
 /// What the first pass finds of one row.
 pub(super) struct Found {
@@ -209,27 +210,4 @@ impl View {
 fn no_field(name: &str) -> Error {
     Error::usage(format!("column `signature` has no field `{name}`"))
         .hint_with("signatures are made by duplicate_signature()")
-}
-
-/// A number as an integer of the same order, above 0; not-a-number is 0, as a null is.
-fn ordered(value: f64) -> u64 {
-    if value.is_nan() {
-        return 0;
-    }
-    // Both zeros are one; negative numbers have their bits in reverse order.
-    let bits = (value + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ordered;
-
-    #[test]
-    fn ranks_order_as_numbers_do() {
-        let numbers = [f64::NAN, f64::NEG_INFINITY, -2.5, -1e-300, 0.0, 1e-300, 3.0, f64::INFINITY];
-        let ranks: Vec<u64> = numbers.iter().map(|n| ordered(*n)).collect();
-        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
-        assert_eq!(ordered(-0.0), ordered(0.0));
-    }
 }
