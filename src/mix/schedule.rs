@@ -92,7 +92,12 @@ impl Course {
                 return Err(Error::usage(format!("`{passes}` epochs; expected a number above 0")));
             }
             Until::Epochs { passes, of: None } => {
-                (total(&self.sizes)? as f64 * passes).min(MOST as f64).round() as u64
+                // Everything is what the stage may take: without pairs, the documents.
+                let pairs = stage.options.pairs;
+                let left_out = |s: &Size| pairs == Some(if s.kind == "pairs" { 0.0 } else { 1.0 });
+                let taken = self.sizes.iter().filter(|s| !left_out(s)).cloned();
+                let all = total(&taken.collect::<Vec<_>>())?;
+                (all as f64 * passes).min(MOST as f64).round() as u64
             }
             Until::Epochs { passes, of: Some(name) } => self.passes(stage, *passes, name)?,
         };
@@ -128,7 +133,10 @@ impl Course {
             })
             .collect();
         if meant.is_empty() {
-            let known: Vec<String> = self.sizes.iter().map(|s| s.group.join("/")).collect();
+            let paths = |s: &Size| (1..=s.group.len()).map(|n| s.group[..n].join("/")).collect();
+            let mut known: Vec<String> = self.sizes.iter().flat_map::<Vec<_>, _>(paths).collect();
+            known.sort();
+            known.dedup();
             return Err(Error::unknown("group", name, known.iter().map(String::as_str)));
         }
         let available: u64 = meant.iter().map(|i| self.sizes[*i].available).sum();
@@ -242,6 +250,19 @@ mod tests {
         assert_eq!(small, [(15, 0), (5, 10)]);
         assert_eq!((planned[1].until, planned[1].spent), (60, 50));
         assert_eq!(planned[0].rows[1].first_repeat, Some(20));
+    }
+
+    #[test]
+    fn an_epoch_of_everything_is_of_what_the_stage_takes() {
+        let mut sizes = sizes(&[900, 100]);
+        sizes.push(Size::new("pairs", "l0-l1", 50));
+        let until = |pairs: Option<f64>| {
+            let once = Until::Epochs { passes: 2.0, of: None };
+            let stage = stage(once, "proportional", |o| o.pairs = pairs);
+            schedule(&sizes, &[stage]).unwrap()[0].until
+        };
+        assert_eq!([until(None), until(Some(0.0)), until(Some(1.0))], [2100, 2000, 100]);
+        assert_eq!(until(Some(0.5)), 2100);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! in packs, and the values of the others, joined by `/`, are its part.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +13,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use serde_json::Value;
 
 use super::Project;
 use super::build::Builder;
@@ -25,6 +28,7 @@ use crate::sql::session::Session;
 use crate::store::manifest::Manifest;
 use crate::store::part::PartWriter;
 use crate::store::table::{Table, sweep};
+use crate::store::verify::hash_file;
 use crate::token::pack::{Pack, group_name};
 
 /// What the query of the selection reads in place of `sized`: each row with its group and size.
@@ -40,7 +44,16 @@ impl Project {
 
 impl Builder<'_> {
     pub(super) fn mix_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
-        found.add("mix", format!("{:?}", self.project.mix(name)?));
+        let config = self.project.mix(name)?;
+        found.add("mix", format!("{config:?}"));
+        for stage in &config.stages {
+            if let Some(Weights::Table(table)) = &stage.weights {
+                let file = self.project.dir.join(table);
+                if file.is_file() {
+                    found.add(format!("file {table}"), hash_file(&file)?.0);
+                }
+            }
+        }
         found.add("seed", self.project.config.seed.to_string());
         self.query_ingredients(MIX_QUERY, found)
     }
@@ -178,6 +191,26 @@ fn options(
     })
 }
 
+/// The weights of a JSON file: numbers by group, or such an object as DoReMi writes it.
+fn weights_of_json(path: &Path) -> Result<Vec<(String, f64)>> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+    let wrong = |what: String| {
+        let example = "{\"isl_Latn\": 0.3, \"eng_Latn\": 0.7}";
+        Error::input(path, what)
+            .hint_with(format!("for example `{example}`, or that in `train_domain_weights`"))
+    };
+    let json: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(format!("no JSON: {e}")))?;
+    let weights = json.get("train_domain_weights").unwrap_or(&json);
+    let Some(weights) = weights.as_object() else {
+        return Err(wrong("expected an object of weights by group".into()));
+    };
+    let number = |(name, weight): (&String, &Value)| {
+        let bad = || wrong(format!("the weight of `{name}` is {weight}; expected a number"));
+        Ok((name.clone(), weight.as_f64().ok_or_else(bad)?))
+    };
+    weights.iter().map(number).collect()
+}
+
 /// The weights of a table or file, as `mixture` reads them.
 fn weights_of(
     project: &Project,
@@ -186,6 +219,9 @@ fn weights_of(
     name: &str,
 ) -> Result<Vec<(String, f64)>> {
     let file = project.dir.join(name);
+    if file.extension().is_some_and(|e| e == "json") {
+        return weights_of_json(&file);
+    }
     let name = if file.is_file() { file.to_string_lossy().into_owned() } else { name.into() };
     let nested = !config.within.is_empty() || config.upsample;
     let columns = if nested { vec![config.by[0].as_str()] } else { columns(config) };

@@ -1,7 +1,7 @@
 //! The laws of every plan, and what cannot be planned.
 
 use super::*;
-use crate::mix::{STRATEGIES, strategy};
+use crate::mix::{STRATEGIES, Strategy, strategy};
 use proptest::prelude::*;
 
 /// Groups `documents` `l0`, `l1`, … of some sizes.
@@ -158,8 +158,7 @@ fn levels_divide_what_the_level_above_gives() {
         [cell("isl_Latn", "web", 60), cell("isl_Latn", "wiki", 30), cell("yor_Latn", "wiki", 10)];
     let options = Options { budget: Some(600), ..Options::default() };
     let of = |names: &[&str], options: &Options| {
-        let strategies: Vec<&crate::mix::Strategy> =
-            names.iter().map(|n| strategy(n).unwrap()).collect();
+        let strategies: Vec<&Strategy> = names.iter().map(|n| strategy(n).unwrap()).collect();
         targets(&plan(&groups, &strategies, options).unwrap())
     };
     assert_eq!(of(&["uniform"], &options), [200, 200, 200]);

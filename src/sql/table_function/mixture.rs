@@ -55,8 +55,8 @@ pub(super) const MIXTURE: TableFunction = TableFunction {
         (
             "weights",
             "the column `weight` of the table; numbers by group for `fixed`, or the name of \
-                     a table with `weight` and some of the grouping columns, or of a JSON file \
-                     with a number for each group, as DoReMi writes it",
+                     a table with `weight` and some of the grouping columns, or of one of \
+             a single row with a number for each group",
         ),
     ],
     tables: 1,
@@ -95,6 +95,13 @@ fn plan(args: &Args<'_>) -> Result<Arc<dyn TableProvider>> {
     let mut needed: Vec<&str> = by.iter().map(String::as_str).chain([size.as_str()]).collect();
     needed.extend(upsample.as_deref());
     table.require(&needed)?;
+    let numeric = numbers_of(&table);
+    let counted = [Some(&size), upsample.as_ref()];
+    if let Some(text) = counted.into_iter().flatten().find(|c| !numeric.contains(c)) {
+        let known = numeric.iter().map(String::as_str);
+        return Err(Error::unknown("column of numbers", text, known)
+            .within(format!("table `{}`", table.name)));
+    }
     let has = |name: &str| table.schema().column_with_name(name).is_some();
     let fixed = strategies.iter().any(|s| s.options.contains(&"weights"));
     let mut inputs = Vec::new();
@@ -185,6 +192,13 @@ fn strategies(
         }
     }
     Ok(all)
+}
+
+/// The columns of a table that hold numbers.
+fn numbers_of(table: &Named) -> Vec<String> {
+    let schema = table.schema();
+    let numbers = schema.fields().iter().filter(|field| field.data_type().is_numeric());
+    numbers.map(|field| field.name().clone()).collect()
 }
 
 fn quoted(column: &str) -> String {
@@ -456,7 +470,9 @@ mod tests {
         assert!(unknown.to_string().contains("unknown group `isl_Latm`"), "{unknown}");
         assert_eq!(unknown.hint(), Some("did you mean `isl_Latn`?"));
         let column = error("mixture('cells', 'uniform', {size: 'char'})");
-        assert!(column.to_string().contains("char"), "{column}");
+        assert!(column.to_string().contains("unknown column `char`"), "{column}");
+        let text = error("mixture('cells', 'uniform', {size: 'source'})");
+        assert!(text.to_string().contains("unknown column of numbers `source`"), "{text}");
         let within = error("mixture('cells', 'uniform', {size: 'chars', within: 'uniform'})");
         assert!(within.to_string().contains("`within` divides by a second column"), "{within}");
         let budget = error("mixture('cells', 'uniform', {size: 'chars', budget: 0})");
