@@ -4,7 +4,9 @@
 SELECT kind,
        lang,
        count(*) AS rows,
-       sum(tokens) AS available
+       sum(tokens) AS available,
+       sum(chars) AS chars,
+       sum(bytes) AS bytes
 FROM sized
 GROUP BY kind, lang
 ORDER BY kind, lang

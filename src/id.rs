@@ -98,6 +98,31 @@ pub fn permute(index: u64, n: u64, key: u64) -> u64 {
     }
 }
 
+/// The place at which [`permute`] gives a value: its inverse.
+///
+/// ```
+/// use hexapla::id::{permute, unpermute};
+/// assert!((0..10).all(|i| unpermute(permute(i, 10, 42), 10, 42) == i));
+/// ```
+pub fn unpermute(value: u64, n: u64, key: u64) -> u64 {
+    assert!(value < n, "value {value} outside of 0..{n}");
+    let bits = (64 - (n - 1).leading_zeros()).max(2).div_ceil(2);
+    let mask = (1u64 << bits) - 1;
+    let mut x = value;
+    loop {
+        let (mut left, mut right) = (x >> bits, x & mask);
+        for round in (0..4).rev() {
+            let mixed = right ^ (keyed(left, key.wrapping_add(round)) & mask);
+            right = left;
+            left = mixed;
+        }
+        x = left << bits | right;
+        if x < n {
+            return x;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +136,7 @@ mod tests {
                 let p = permute(i, n, key) as usize;
                 prop_assert!(!hit[p]);
                 hit[p] = true;
+                prop_assert_eq!(unpermute(p as u64, n, key), i);
             }
         }
     }

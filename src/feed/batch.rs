@@ -76,6 +76,8 @@ pub struct FeedCounters {
 pub struct Feed {
     pack: Arc<Pack>,
     draw: Draw,
+    // Which of how many workers this one is.
+    worker: (usize, usize),
     counters: FeedCounters,
 }
 
@@ -107,14 +109,30 @@ impl Feed {
             true => Draw::new(sources, &[proportional])?,
             false => Draw::new(sources, &options.stages)?,
         };
-        Ok(Self { pack, draw, counters: FeedCounters::default() })
+        Ok(Self { pack, draw, worker: (0, 1), counters: FeedCounters::default() })
+    }
+
+    /// This worker's part of a sequence that `workers` share: of each round of `workers`
+    /// micro-batches the one at place `worker`.
+    ///
+    /// After as many batches each, all workers are at the same position and in the same state, so
+    /// that any number of workers can go on from there; together they get what one would.
+    pub fn shared(self, worker: usize, workers: usize) -> Result<Self> {
+        if worker >= workers {
+            return Err(Error::usage(format!("worker {worker} of {workers}"))
+                .hint_with("workers are counted from 0"));
+        }
+        Ok(Self { worker: (worker, workers), ..self })
     }
 
     /// The next micro-batch; the sequence never ends.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Batch> {
+        let (worker, workers) = self.worker;
+        (0..worker).for_each(|_| _ = self.draw.pass());
         let index = self.draw.position();
         let (group, block) = self.draw.next();
+        (worker + 1..workers).for_each(|_| _ = self.draw.pass());
         let source = &self.pack.groups[group];
         let (tokens, aliased) = source.read(block.first, block.rows)?;
         let document_lengths = source.document_lengths(block.first, block.rows)?;

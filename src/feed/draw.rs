@@ -61,15 +61,30 @@ pub struct DrawState {
 #[derive(Debug, Clone)]
 pub struct Draw {
     sources: Vec<Source>,
-    // Normalised weights by stage, then by source.
-    stages: Vec<(f64, Vec<f64>)>,
+    // Where each stage ends, and its weights.
+    stages: Vec<(f64, Weights)>,
     drawn: u64,
     tokens: f64,
     blocks: Vec<u64>,
     drawn_tokens: Vec<f64>,
     balance: Vec<f64>,
-    // The next block of each source with its tokens; it follows from `blocks`.
-    upcoming: Vec<(Block, f64)>,
+    // What follows from `blocks`, by source: the tokens of the next block, its place in the epoch,
+    // and the place of the epoch's short block with its rows.
+    upcoming: Vec<f64>,
+    within: Vec<u64>,
+    short: Vec<(u64, u64)>,
+    // What never changes: blocks of an epoch, rows of a block that is not short, tokens of a row.
+    counts: Vec<u64>,
+    full: Vec<u64>,
+    mean: Vec<f64>,
+}
+
+/// The weights of a stage by source; they sum to 1.
+#[derive(Debug, Clone)]
+struct Weights {
+    share: Vec<f64>,
+    // One over each share.
+    inverse: Vec<f64>,
 }
 
 impl Draw {
@@ -100,10 +115,18 @@ impl Draw {
                 _ => u64::MAX,
             };
             before = until;
-            all.push((if last { f64::INFINITY } else { until as f64 }, shares(&sources, stage)?));
+            let share = shares(&sources, stage)?;
+            let inverse = share.iter().map(|share| 1.0 / share).collect();
+            let until = if last { f64::INFINITY } else { until as f64 };
+            all.push((until, Weights { share, inverse }));
         }
         let n = sources.len();
         let mut draw = Self {
+            counts: sources.iter().map(|s| s.order.blocks()).collect(),
+            full: sources.iter().map(|s| s.order.batch_rows()).collect(),
+            mean: sources.iter().map(|s| s.tokens as f64 / s.rows.max(1) as f64).collect(),
+            within: vec![0; n],
+            short: vec![(u64::MAX, 0); n],
             sources,
             stages: all,
             drawn: 0,
@@ -111,7 +134,7 @@ impl Draw {
             blocks: vec![0; n],
             drawn_tokens: vec![0.0; n],
             balance: vec![0.0; n],
-            upcoming: vec![(EMPTY, 0.0); n],
+            upcoming: vec![0.0; n],
         };
         (0..n).for_each(|i| draw.look_ahead(i));
         Ok(draw)
@@ -120,45 +143,72 @@ impl Draw {
     /// Draws the next micro-batch: the index of its group, and its block.
     #[expect(clippy::should_implement_trait, reason = "the sequence never ends")]
     pub fn next(&mut self) -> (usize, Block) {
+        let group = self.pass();
+        let source = &self.sources[group];
+        match source.rows {
+            0 => (group, EMPTY),
+            _ => (group, source.order.at(self.blocks[group] - 1)),
+        }
+    }
+
+    /// Goes by the next micro-batch, and tells its group: only arithmetic, a pass over the groups.
+    pub fn pass(&mut self) -> usize {
         let stage = self.stage();
-        let weights = &self.stages[stage].1;
-        // (index, block, tokens, when due) of the best so far, first among those that may be drawn.
-        let mut best: Option<(bool, f64, usize, Block, f64)> = None;
-        for (i, (block, tokens)) in self.upcoming.iter().copied().enumerate() {
-            let weight = weights[i];
-            if weight <= 0.0 {
+        let Weights { share, inverse } = &self.stages[stage].1;
+        // The group that is due first among those that may be drawn; else the one that soonest may.
+        let (mut due, mut chosen) = (f64::INFINITY, None);
+        let (mut late, mut waiting) = (f64::INFINITY, None);
+        let groups = share.iter().zip(inverse).zip(&self.balance).zip(&self.upcoming).enumerate();
+        for (i, (((share, inverse), balance), upcoming)) in groups {
+            if *share <= 0.0 {
                 continue;
             }
-            let entitled = self.balance[i] + weight * tokens;
-            let may = entitled > 0.0;
-            let due = if may { (tokens - self.balance[i]) / weight } else { -entitled };
-            let better = best.as_ref().is_none_or(|(best_may, best_due, ..)| {
-                (may, best_may) == (true, &false) || may == *best_may && due < *best_due
-            });
-            if better {
-                best = Some((may, due, i, block, tokens));
+            let entitled = balance + share * upcoming;
+            if entitled > 0.0 {
+                let at = (upcoming - balance) * inverse;
+                if at < due {
+                    (due, chosen) = (at, Some(i));
+                }
+            } else if -entitled < late {
+                (late, waiting) = (-entitled, Some(i));
             }
         }
         // `new` has seen to it that each stage has a group with weight and rows.
-        let Some((_, _, chosen, block, tokens)) = best else { return (0, EMPTY) };
-        for (balance, weight) in self.balance.iter_mut().zip(weights) {
-            *balance += weight * tokens;
+        let Some(chosen) = chosen.or(waiting) else { return 0 };
+        let tokens = self.upcoming[chosen];
+        for (balance, share) in self.balance.iter_mut().zip(share) {
+            *balance += share * tokens;
         }
         self.balance[chosen] -= tokens;
         self.drawn_tokens[chosen] += tokens;
         self.tokens += tokens;
         self.blocks[chosen] += 1;
+        self.within[chosen] += 1;
         self.drawn += 1;
-        self.look_ahead(chosen);
-        (chosen, block)
+        if self.within[chosen] == self.counts[chosen] {
+            self.look_ahead(chosen);
+        } else {
+            self.upcoming[chosen] = self.size(chosen);
+        }
+        chosen
     }
 
+    /// Finds the place in the epoch from `blocks`.
     fn look_ahead(&mut self, i: usize) {
         let source = &self.sources[i];
         if source.rows > 0 {
-            let block = source.order.at(self.blocks[i]);
-            self.upcoming[i] = (block, source.mean() * block.rows as f64);
+            let epoch = self.blocks[i] / self.counts[i];
+            self.within[i] = self.blocks[i] % self.counts[i];
+            self.short[i] = source.order.short(epoch).unwrap_or((u64::MAX, 0));
+            self.upcoming[i] = self.size(i);
         }
+    }
+
+    /// The tokens of the next block of a group.
+    fn size(&self, i: usize) -> f64 {
+        let (place, rows) = self.short[i];
+        let rows = if self.within[i] == place { rows } else { self.full[i] };
+        self.mean[i] * rows as f64
     }
 
     /// Micro-batches drawn so far.
@@ -179,7 +229,7 @@ impl Draw {
 
     /// The normalised weights of the groups in the current stage.
     pub fn weights(&self) -> &[f64] {
-        &self.stages[self.stage()].1
+        &self.stages[self.stage()].1.share
     }
 
     /// The groups.
@@ -204,7 +254,7 @@ impl Draw {
             (0..self.sources.len()).for_each(|i| self.look_ahead(i));
         }
         while self.drawn < micro_batch {
-            self.next();
+            self.pass();
         }
     }
 
@@ -249,13 +299,6 @@ impl Draw {
 }
 
 const EMPTY: Block = Block { first: 0, rows: 0, epoch: 0 };
-
-impl Source {
-    /// Mean tokens of a row.
-    fn mean(&self) -> f64 {
-        self.tokens as f64 / self.rows as f64
-    }
-}
 
 /// Normalised weights of the sources in a stage; those without rows get 0.
 fn shares(sources: &[Source], stage: &Stage) -> Result<Vec<f64>> {

@@ -31,6 +31,11 @@ impl BlockOrder {
         Self { rows, batch_rows: batch_rows as u64, key }
     }
 
+    /// Rows of a block that is not the last one of an epoch.
+    pub fn batch_rows(&self) -> u64 {
+        self.batch_rows
+    }
+
     /// Blocks of one epoch.
     pub fn blocks(&self) -> u64 {
         self.rows.div_ceil(self.batch_rows)
@@ -45,6 +50,16 @@ impl BlockOrder {
         let first = block * self.batch_rows;
         let rows = self.batch_rows.min(self.rows - first) as usize;
         Block { first, rows, epoch }
+    }
+}
+
+impl BlockOrder {
+    /// The place in an epoch of the one block that has fewer rows than the others, with its rows;
+    /// `None` when all are alike.
+    pub fn short(&self, epoch: u64) -> Option<(u64, u64)> {
+        let rows = self.rows % self.batch_rows;
+        let last = self.blocks().checked_sub(1).filter(|_| rows > 0)?;
+        Some((id::unpermute(last, self.blocks(), id::keyed(epoch, self.key)), rows))
     }
 }
 
@@ -63,6 +78,8 @@ mod tests {
             for i in 0..order.blocks() {
                 let block = order.at(epoch * order.blocks() + i);
                 prop_assert_eq!(block.epoch, epoch);
+                let short = order.short(epoch).filter(|(place, _)| *place == i);
+                prop_assert_eq!(block.rows as u64, short.map_or(batch as u64, |(_, rows)| rows));
                 seen.extend(block.first..block.first + block.rows as u64);
             }
             seen.sort_unstable();

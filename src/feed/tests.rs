@@ -151,3 +151,140 @@ fn seeking_and_restoring_give_the_same_batches() {
     assert_eq!(loader.state().drawn, 60);
     assert_eq!(loader.counters().batches, 20);
 }
+
+/// The numbers of all documents of a whole epoch of every group, by group.
+fn counted(batches: impl Iterator<Item = Batch>) -> BTreeMap<(usize, u64), Vec<u64>> {
+    let mut seen: BTreeMap<(usize, u64), Vec<u64>> = BTreeMap::new();
+    for batch in batches {
+        seen.entry((batch.group, batch.epoch)).or_default().extend(documents(&batch));
+    }
+    seen.values_mut().for_each(|numbers| numbers.sort_unstable());
+    seen
+}
+
+#[test]
+fn every_token_once_an_epoch_for_any_number_of_workers_and_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes = [("isl_Latn", 97), ("eng_Latn", 301), ("yor_Latn", 1), ("swh_Latn", 0)];
+    let pack = packed(dir.path(), &sizes);
+    let options = options(8, &[("isl_Latn", 1.0), ("eng_Latn", 2.0), ("yor_Latn", 0.1)]);
+    let feed = || Feed::new(pack.clone(), &options).unwrap();
+    let rounds = 60;
+    let mut alone = feed();
+    let whole: Vec<(u64, Vec<u64>)> = (0..rounds * 10)
+        .map(|_| alone.next().unwrap())
+        .map(|batch| (batch.index, documents(&batch)))
+        .collect();
+    let seen = counted({
+        let mut feed = feed();
+        (0..rounds * 10).map(move |_| feed.next().unwrap())
+    });
+    for (name, size) in sizes {
+        let group = pack.group(name).unwrap();
+        let epochs: Vec<&Vec<u64>> =
+            seen.iter().filter(|((g, _), _)| *g == group).map(|(_, numbers)| numbers).collect();
+        let done = epochs.len().saturating_sub(1);
+        assert!(done >= 2 || size == 0, "{name}: {done} epochs");
+        for numbers in &epochs[..done] {
+            assert_eq!(**numbers, (0..size).collect::<Vec<_>>(), "{name}");
+        }
+    }
+    for workers in [1, 2, 5] {
+        let mut together: Vec<(u64, Vec<u64>)> = Vec::new();
+        let mut state = feed().state();
+        // A run, its resume, and the resume of that, each with another number of steps.
+        for steps in [rounds * 3 / workers, rounds * 4 / workers, rounds * 3 / workers] {
+            let mut ends = Vec::new();
+            for worker in 0..workers {
+                let mut feed = feed().shared(worker, workers).unwrap();
+                feed.restore(&state).unwrap();
+                let mut loader = Loader::new(feed, 3).unwrap();
+                for _ in 0..steps {
+                    let batch = loader.next().unwrap();
+                    together.push((batch.index, documents(&batch)));
+                }
+                ends.push(loader.state().clone());
+            }
+            // Whoever writes the checkpoint, it says the same; text keeps it to the bit.
+            assert!(ends.windows(2).all(|two| two[0] == two[1]));
+            let json = serde_json::to_string(&ends[0]).unwrap();
+            state = serde_json::from_str(&json).unwrap();
+        }
+        together.sort();
+        assert_eq!(together.len(), rounds * 10);
+        assert_eq!(together, whole, "{workers} workers");
+    }
+    let error = feed().shared(2, 2).unwrap_err();
+    assert_eq!(error.to_string(), "worker 2 of 2");
+}
+
+#[test]
+fn weights_that_change_on_the_way_drop_and_repeat_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes = [("isl_Latn", 200), ("eng_Latn", 400), ("yor_Latn", 30)];
+    let pack = packed(dir.path(), &sizes);
+    let before = [("isl_Latn", 1.0), ("eng_Latn", 5.0), ("yor_Latn", 0.2)];
+    let after = [("isl_Latn", 6.0), ("eng_Latn", 1.0), ("yor_Latn", 1.0)];
+    let mut first = Feed::new(pack.clone(), &options(8, &before)).unwrap();
+    let mut batches: Vec<Batch> = (0..50).map(|_| first.next().unwrap()).collect();
+    let mut second = Feed::new(pack.clone(), &options(8, &after)).unwrap();
+    second.restore(&first.state()).unwrap();
+    let tokens: Vec<Batch> = (0..300).map(|_| second.next().unwrap()).collect();
+    // The new shares hold from the change on, to one micro-batch.
+    let all: u64 = tokens.iter().map(|b| b.n_tokens).sum();
+    for (name, weight) in after {
+        let group = pack.group(name).unwrap();
+        let had: u64 = tokens.iter().filter(|b| b.group == group).map(|b| b.n_tokens).sum();
+        let off = had as f64 - weight / 8.0 * all as f64;
+        assert!(off.abs() <= 2.0 * 64.0, "{name} is off by {off}");
+    }
+    batches.extend(tokens);
+    let seen = counted(batches.into_iter());
+    for ((group, epoch), numbers) in &seen {
+        let last = seen.range((*group, epoch + 1)..(*group, u64::MAX)).next().is_none();
+        let rows = pack.groups[*group].rows;
+        match last {
+            false => assert_eq!(*numbers, (0..rows).collect::<Vec<_>>()),
+            true => assert!(numbers.windows(2).all(|two| two[0] < two[1])),
+        }
+    }
+}
+
+#[test]
+fn another_text_leaves_all_others_where_they_are() {
+    let tokenizer = counting(100);
+    let options = PackOptions { length: 16, seed: 3, ..PackOptions::default() };
+    let rows = |changed: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = PackWriter::create(dir.path(), &tokenizer, options.clone()).unwrap();
+        let text = |n: u64| match n {
+            7 => changed.to_string(),
+            n => format!("{n} {n} {n}"),
+        };
+        writer.documents("isl_Latn", (0..60).map(|n| Ok((n, text(n))))).unwrap();
+        writer.finish(Manifest::default()).unwrap();
+        let pack = Arc::new(pack::open(dir.path()).unwrap());
+        let feed_options = FeedOptions { batch_rows: 4, seed: 17, stages: Vec::new() };
+        let mut feed = Feed::new(pack.clone(), &feed_options).unwrap();
+        let batches = pack.groups[0].rows.div_ceil(4);
+        let batches: Vec<Batch> = (0..batches).map(|_| feed.next().unwrap()).collect();
+        let mut documents = Vec::new();
+        for batch in &batches {
+            for (row, lengths) in batch.ids().chunks(16).zip(&batch.document_lengths) {
+                let mut start = 0;
+                for n in lengths {
+                    documents.push((batch.index, start, row[start..start + *n as usize].to_vec()));
+                    start += *n as usize;
+                }
+                assert!(row[start..].iter().all(|id| *id == 1));
+            }
+        }
+        documents
+    };
+    let (one, other) = (rows("1 2 3"), rows("50 51 52"));
+    let differ: Vec<_> = one.iter().zip(&other).filter(|(a, b)| a != b).collect();
+    assert_eq!(one.len(), other.len());
+    assert_eq!(differ.len(), 1, "{differ:?}");
+    let (a, b) = differ[0];
+    assert_eq!((a.0, a.1, a.2.len()), (b.0, b.1, b.2.len()));
+}

@@ -1,34 +1,33 @@
 //! `fixed`: shares that were decided elsewhere, by hand or by DoReMi and its like.
 
-use super::Strategy;
+use super::{Options, Part, Strategy};
 use crate::error::{Error, Result};
-use crate::mix::{Options, Size};
 
 /// The strategy.
 pub const FIXED: Strategy = Strategy {
     name: "fixed",
-    doc: "Each group gets the share that `weights` gives its language (or `kind:lang`); groups that \
-          it does not name get nothing.",
+    doc: "Each group gets the share that `weights` gives its name, such as `isl_Latn` or \
+          `pairs:eng_Latn-isl_Latn`; groups that it does not name get nothing.",
     max_epochs: None,
+    options: &["weights"],
     weights,
 };
 
-fn weights(sizes: &[Size], _: u64, options: &Options) -> Result<Vec<f64>> {
-    let weight = |size: &Size| {
-        let full = format!("{}:{}", size.kind, size.lang);
-        let named = |name: &String| *name == full || *name == size.lang;
-        options.weights.iter().find(|(name, _)| named(name)).map_or(0.0, |(_, weight)| *weight)
-    };
-    let weights: Vec<f64> = sizes.iter().map(weight).collect();
+fn weights(parts: &[Part], _: f64, _: &Options) -> Result<Vec<f64>> {
+    let weights: Vec<f64> = parts.iter().map(|part| part.weight.unwrap_or(0.0)).collect();
     if weights.iter().any(|w| *w > 0.0) {
         return Ok(weights);
     }
-    let message = if options.weights.is_empty() {
-        "strategy `fixed` needs `weights`, a number for each language"
+    let names: Vec<&str> = parts.iter().map(|p| p.name.as_str()).take(8).collect();
+    let more = if parts.len() > names.len() { ", …" } else { "" };
+    let names = format!("{}{more}", names.join(", "));
+    let message = if parts.iter().all(|part| part.weight.is_none()) {
+        format!("strategy `fixed` needs `weights`, a number for each of {names}")
     } else {
-        "strategy `fixed` has no positive weight for any group"
+        format!("strategy `fixed` has no positive weight for any of {names}")
     };
-    Err(Error::usage(message).hint_with("for example `{weights: {isl_Latn: 0.3, eng_Latn: 0.7}}`"))
+    Err(Error::usage(message)
+        .hint_with("for example `weights: {isl_Latn: 0.3, eng_Latn: 0.7}`, or a table of weights"))
 }
 
 #[cfg(test)]
@@ -48,7 +47,7 @@ mod tests {
     fn weights_are_demanded_and_checked() {
         let error = |weights: Vec<(String, f64)>| {
             let options = Options { weights, ..Options::default() };
-            plan(&sizes(&[5, 6]), strategy("fixed").unwrap(), &options).unwrap_err().to_string()
+            plan(&sizes(&[5, 6]), &[strategy("fixed").unwrap()], &options).unwrap_err().to_string()
         };
         assert!(error(vec![]).contains("needs `weights`"));
         assert!(error(vec![("l1".into(), 0.0)]).contains("no positive weight"));

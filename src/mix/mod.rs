@@ -3,13 +3,17 @@
 //! No sampling: the selection is a query, the order is the feed's.
 
 mod fixed;
+mod floor;
+mod level;
 mod plan;
 mod proportional;
+mod schedule;
 mod temperature;
 mod uniform;
 mod unimax;
 
 pub use plan::{Options, PlanRow, Size, plan};
+pub use schedule::{Planned, Stage, Until, schedule};
 
 use crate::error::{Error, Result};
 
@@ -21,9 +25,24 @@ pub struct Strategy {
     pub doc: &'static str,
     /// The most passes over any group when the options do not say.
     pub max_epochs: Option<f64>,
-    /// The weight of each group, in the groups' order; non-negative, with a positive sum. The
-    /// budget is that of these groups, and the options have been checked.
-    pub weights: fn(&[Size], budget: u64, &Options) -> Result<Vec<f64>>,
+    /// Which of `alpha` and `weights` it reads; another's is a mistake.
+    pub options: &'static [&'static str],
+    /// The weight of each group, in the groups' order; non-negative and of any sum. The budget is
+    /// that of these groups, and the options have been checked.
+    pub weights: fn(&[Part], budget: f64, &Options) -> Result<Vec<f64>>,
+}
+
+/// What a strategy knows of one of the groups that it divides a budget among.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Its name, for errors.
+    pub name: String,
+    /// How much there is, upsampled.
+    pub size: f64,
+    /// The most that may be spent on it under the epoch cap; infinite without one.
+    pub most: f64,
+    /// The weight that was decided elsewhere, if one was.
+    pub weight: Option<f64>,
 }
 
 /// All strategies, the plainest first.
@@ -47,4 +66,17 @@ pub fn strategy(name: &str) -> Result<&'static Strategy> {
         .find(|s| s.name == name)
         .copied()
         .ok_or_else(|| Error::unknown("strategy", name, STRATEGIES.iter().map(|s| s.name)))
+}
+
+/// Whether two strategies are the same.
+impl PartialEq for Strategy {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Strategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }

@@ -7,7 +7,8 @@ pub const PROPORTIONAL: Strategy = Strategy {
     name: "proportional",
     doc: "Each group gets the share that it has of what is available.",
     max_epochs: None,
-    weights: |sizes, _, _| Ok(sizes.iter().map(|s| s.available as f64).collect()),
+    options: &[],
+    weights: |parts, _, _| Ok(parts.iter().map(|p| p.size).collect()),
 };
 
 #[cfg(test)]

@@ -13,15 +13,13 @@ pub const TEMPERATURE: Strategy = Strategy {
     doc: "Each group gets a share proportional to its size to the power of `alpha` (0.3 unless \
           given, as in XLM-R; `alpha` is one over the temperature).",
     max_epochs: None,
-    weights: |sizes, _, options| {
+    options: &["alpha"],
+    weights: |parts, _, options| {
         let alpha = options.alpha.unwrap_or(ALPHA);
-        let all: f64 = sizes.iter().map(|s| s.available as f64).sum();
-        let weight = |available: u64| match available {
-            // An empty group stays empty, also for an exponent of 0.
-            0 => 0.0,
-            n => (n as f64 / all).powf(alpha),
-        };
-        Ok(sizes.iter().map(|s| weight(s.available)).collect())
+        let all: f64 = parts.iter().map(|p| p.size).sum();
+        // An empty group stays empty, also for an exponent of 0.
+        let weight = |size: f64| if size > 0.0 { (size / all).powf(alpha) } else { 0.0 };
+        Ok(parts.iter().map(|p| weight(p.size)).collect())
     },
 };
 

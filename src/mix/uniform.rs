@@ -7,7 +7,8 @@ pub const UNIFORM: Strategy = Strategy {
     name: "uniform",
     doc: "Each group gets the same share.",
     max_epochs: None,
-    weights: |sizes, _, _| Ok(vec![1.0; sizes.len()]),
+    options: &[],
+    weights: |parts, _, _| Ok(vec![1.0; parts.len()]),
 };
 
 #[cfg(test)]

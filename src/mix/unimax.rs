@@ -15,19 +15,19 @@ pub const UNIMAX: Strategy = Strategy {
     doc: "Each group gets the same share as far as `max_epochs` passes over it (4 unless given) \
           reach, and the larger groups share what is left (UniMax, arXiv 2304.09151).",
     max_epochs: Some(EPOCHS),
-    weights: |sizes, budget, options| {
-        let epochs = options.max_epochs.unwrap_or(EPOCHS);
-        let mut order: Vec<usize> = (0..sizes.len()).collect();
-        // Equal sizes get equal parts, so their order does not matter; the sort is stable.
-        order.sort_by_key(|i| sizes[*i].available);
-        let mut left = budget as f64;
-        let mut parts = vec![0.0; sizes.len()];
+    options: &[],
+    weights: |parts, budget, _| {
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        // Equal groups get equal parts, so their order does not matter; the sort is stable.
+        order.sort_by(|a, b| parts[*a].most.total_cmp(&parts[*b].most));
+        let mut left = budget;
+        let mut shares = vec![0.0; parts.len()];
         for (served, i) in order.into_iter().enumerate() {
-            let equal = left / (sizes.len() - served) as f64;
-            parts[i] = equal.min(sizes[i].available as f64 * epochs);
-            left -= parts[i];
+            let equal = left / (parts.len() - served) as f64;
+            shares[i] = equal.min(parts[i].most);
+            left -= shares[i];
         }
-        Ok(parts)
+        Ok(shares)
     },
 };
 

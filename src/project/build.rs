@@ -414,12 +414,10 @@ fn lock(project: &Project) -> Result<File> {
     }
 }
 
-/// The plan of a mixture over the sizes as they were last measured, as rows of the table `mix`.
+/// The plan of a mixture over what was last measured, as rows of the table `mix`.
 pub fn mix_plan(project: &Project, name: &str) -> Result<arrow::array::RecordBatch> {
-    let Some(config) = project.config.mix.get(name) else {
-        return Err(Error::unknown("mix", name, project.config.mix.keys().map(String::as_str)));
-    };
+    let config = project.mix(name)?;
     let session = session(project, &Options::default())?;
-    let rows = super::data::stages(config, &super::data::sizes(&session)?)?;
-    super::data::plan_batch(&rows)
+    let planned = super::mixture::stages(project, &session, config);
+    super::mixture::batch(config, &planned.map_err(|e| e.within(format!("mix `{name}`")))?)
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::export::Layout;
+use crate::mix::Until;
 use crate::source::SourceSpec;
 use crate::token::train::TrainSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
@@ -76,9 +77,21 @@ pub struct TokenizerConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixConfig {
-    /// Grouping columns; only `["lang"]` so far.
+    /// Grouping columns: `lang` and any columns of `sized`, such as `source`.
     #[serde(default = "default_by")]
     pub by: Vec<String>,
+    /// Strategies for the columns after the first, one for each or one for all; without any, each
+    /// combination of values is a group by itself.
+    #[serde(default)]
+    pub within: Vec<String>,
+    /// What sizes, `until` and targets count: `"tokens"`, `"characters"`, `"bytes"` or
+    /// `"documents"`.
+    #[serde(default = "default_unit")]
+    pub unit: String,
+    /// Whether what stands for many copies counts more, by the weights of FineWeb-2: the column
+    /// `repeats` of `sized` is the last grouping column then, divided by size.
+    #[serde(default)]
+    pub upsample: bool,
     /// Stages, one after the other.
     pub stages: Vec<StageConfig>,
 }
@@ -87,20 +100,130 @@ pub struct MixConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageConfig {
-    /// Tokens seen in training when the stage ends, such as `"15B"`.
+    /// Its end, counted from the beginning of training: tokens (or the mixture's unit) such as
+    /// `"15B"`, passes over everything as `"2 epochs"`, or over one group as
+    /// `"2 epochs of isl_Latn"`.
     pub until: String,
     /// The strategy's name.
     pub strategy: String,
     /// Exponent of `temperature`: q ∝ p^alpha.
     pub alpha: Option<f64>,
-    /// Epoch cap of `unimax`.
+    /// Most passes over a group, those of earlier stages included; 4 for `unimax` when left out.
     pub max_epochs: Option<f64>,
-    /// Weights of `fixed` by language.
-    #[serde(default)]
-    pub weights: BTreeMap<String, f64>,
-    /// Share of the stage's tokens that comes from pairs.
+    /// Least share of the stage for each group of the first column that has anything, as far as
+    /// `max_epochs` reaches: a number, or a table of them by group.
+    pub min_share: Option<MinShare>,
+    /// Weights of `fixed`: a table by group, or the name of a table or file with `weight` and
+    /// grouping columns.
+    pub weights: Option<Weights>,
+    /// Share of the stage that comes from pairs.
     #[serde(default)]
     pub pairs: f64,
+}
+
+/// A minimum for all groups, or minimums by name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "`min_share` is a number, or a table of numbers by group")]
+pub enum MinShare {
+    /// The same for all.
+    All(f64),
+    /// By name.
+    ByName(BTreeMap<String, f64>),
+}
+
+/// Weights by name, or where they stand.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "`weights` is a table of numbers by group, or the name of a table")]
+pub enum Weights {
+    /// By name.
+    ByName(BTreeMap<String, f64>),
+    /// A table or file.
+    Table(String),
+}
+
+/// The units of sizes, and their columns in `sized`; documents are its rows.
+pub const UNITS: &[(&str, &str)] =
+    &[("tokens", "tokens"), ("characters", "chars"), ("bytes", "bytes"), ("documents", "1")];
+
+impl MixConfig {
+    /// The grouping columns besides the language, in the order of the levels.
+    pub fn parts(&self) -> Vec<&str> {
+        let more = self.upsample.then_some("repeats");
+        self.by.iter().map(String::as_str).filter(|c| *c != "lang").chain(more).collect()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.stages.is_empty() {
+            return Err(Error::usage("no stages")
+                .hint_with("such as `stages = [{ until = \"1B\", strategy = \"unimax\" }]`"));
+        }
+        if !self.by.iter().any(|c| c == "lang") {
+            return Err(Error::usage(format!("`by = {:?}` lacks \"lang\"", self.by)).hint_with(
+                "a batch is of one language; name it beside others: `by = [\"lang\", \"source\"]`",
+            ));
+        }
+        for (i, column) in self.by.iter().enumerate() {
+            if self.by[..i].contains(column) || (self.upsample && column == "repeats") {
+                return Err(Error::usage(format!("`{column}` stands twice in `by`")));
+            }
+        }
+        if !UNITS.iter().any(|(unit, _)| *unit == self.unit) {
+            return Err(Error::unknown("unit", &self.unit, UNITS.iter().map(|(unit, _)| *unit)));
+        }
+        if !self.within.is_empty()
+            && self.within.len() != 1
+            && self.within.len() + 1 != self.by.len()
+        {
+            return Err(Error::usage(format!(
+                "`within` has {} strategies for {} columns after the first",
+                self.within.len(),
+                self.by.len() - 1
+            )));
+        }
+        if !self.within.is_empty() && self.by.len() < 2 {
+            return Err(Error::usage("`within` divides by a second column, but `by` has one"));
+        }
+        for name in &self.within {
+            crate::mix::strategy(name).map_err(|e| e.within("`within`"))?;
+        }
+        for (i, stage) in self.stages.iter().enumerate() {
+            let place = |e: Error| e.within(format!("stage {}", i + 1));
+            crate::mix::strategy(&stage.strategy).map_err(place)?;
+            parse_until(&stage.until).map_err(place)?;
+            if !(0.0..=1.0).contains(&stage.pairs) {
+                let message = format!("`pairs = {}`; expected a share in 0 to 1", stage.pairs);
+                return Err(place(Error::usage(message)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The end of a stage: a count, or passes as in `2 epochs` and `2 epochs of isl_Latn`.
+///
+/// ```
+/// use hexapla::mix::Until;
+/// use hexapla::project::config::parse_until;
+/// assert_eq!(parse_until("2.5M").unwrap(), Until::Amount(2_500_000));
+/// let of = Some("isl_Latn".to_string());
+/// assert_eq!(parse_until("1 epoch of isl_Latn").unwrap(), Until::Epochs { passes: 1.0, of });
+/// assert!(parse_until("2 epoches").is_err());
+/// ```
+pub fn parse_until(text: &str) -> Result<Until> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let passes = |number: &str, of: Option<&str>| {
+        let passes: f64 = number.parse().ok().filter(|n| *n > 0.0 && f64::is_finite(*n))?;
+        Some(Until::Epochs { passes, of: of.map(String::from) })
+    };
+    let found = match words.as_slice() {
+        [number, "epoch" | "epochs"] => passes(number, None),
+        [number, "epoch" | "epochs", "of", group] => passes(number, Some(group)),
+        _ => parse_count(text).ok().map(Until::Amount),
+    };
+    found.ok_or_else(|| {
+        Error::usage(format!("`until = \"{text}\"` is no end of a stage"))
+            .hint_with("write a count such as `15B`, or `2 epochs`, or `2 epochs of isl_Latn`")
+    })
 }
 
 /// One pack.
@@ -177,6 +300,9 @@ fn default_seed() -> u64 {
 fn default_by() -> Vec<String> {
     vec!["lang".into()]
 }
+fn default_unit() -> String {
+    "tokens".into()
+}
 fn default_rows() -> usize {
     1000
 }
@@ -229,30 +355,7 @@ impl Config {
             }
         }
         for (name, mix) in &self.mix {
-            if mix.stages.is_empty() {
-                return Err(Error::usage(format!("mix `{name}`: no stages")));
-            }
-            if mix.by != ["lang"] {
-                return Err(Error::usage(format!("mix `{name}`: `by` must be [\"lang\"]")));
-            }
-            let mut last = 0;
-            for stage in &mix.stages {
-                let until =
-                    parse_count(&stage.until).map_err(|e| e.within(format!("mix `{name}`")))?;
-                if until <= last {
-                    return Err(Error::usage(format!(
-                        "mix `{name}`: `until = \"{}\"` does not lie after the stage before",
-                        stage.until
-                    )));
-                }
-                if !(0.0..=1.0).contains(&stage.pairs) {
-                    return Err(Error::usage(format!(
-                        "mix `{name}`: `pairs = {}` is no share in [0, 1]",
-                        stage.pairs
-                    )));
-                }
-                last = until;
-            }
+            mix.check().map_err(|e| e.within(format!("mix `{name}`")))?;
         }
         for (name, pack) in &self.pack {
             let place = format!("pack `{name}`");
@@ -376,5 +479,26 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(error.to_string(), "pack `main`: unknown mix `mian`; expected one of: main");
+    }
+    #[test]
+    fn a_mixture_that_cannot_be_is_named() {
+        let error = |mix: &str| Config::parse(&format!("[mix.main]\n{mix}")).unwrap_err();
+        let stage = |rest: &str| format!("stages = [{{ until = '1M', strategy = {rest} }}]");
+        let message = |mix: &str| error(mix).to_string();
+        assert_eq!(
+            message("stages = [{ until = '2 epoches', strategy = 'unimax' }]"),
+            "mix `main`: stage 1: `until = \"2 epoches\"` is no end of a stage"
+        );
+        let typo = error(&stage("'unimacks'"));
+        assert!(typo.to_string().starts_with("mix `main`: stage 1: unknown strategy `unimacks`"));
+        assert_eq!(typo.hint(), Some("did you mean `unimax`?"));
+        let plain = stage("'uniform'");
+        assert!(message(&format!("by = ['source']\n{plain}")).contains("lacks \"lang\""));
+        assert!(message(&format!("by = ['lang', 'lang']\n{plain}")).contains("twice in `by`"));
+        assert!(message(&format!("unit = 'token'\n{plain}")).contains("unknown unit `token`"));
+        assert!(message(&format!("within = ['uniform']\n{plain}")).contains("second column"));
+        assert!(message(&stage("'uniform', pairs = 2.0")).contains("`pairs = 2`"));
+        assert!(message(&stage("'uniform', min_share = 'x'")).contains("`min_share` is a number"));
+        assert!(message("stages = []").contains("no stages"));
     }
 }

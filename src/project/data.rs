@@ -1,20 +1,12 @@
-//! Building tables: sources by ingest, queries by the runner, mixtures by a plan and a selection.
+//! Building tables: sources by ingest, queries by the runner.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
-};
-use arrow::datatypes::Int64Type;
 
 use super::build::Builder;
-use super::config::{MixConfig, parse_count};
 use super::key::Ingredients;
-use super::node::{MIX_QUERY, Node};
+use super::node::Node;
 use crate::error::{Error, Result};
 use crate::ingest;
-use crate::mix::{self, PlanRow, Size};
 use crate::schema;
 use crate::source::SourceSpec;
 use crate::sql::models;
@@ -27,15 +19,6 @@ use crate::store::table::{Table, sweep};
 
 /// The schema in which a query that names it finds what it made last.
 const PREVIOUS: &str = "previous";
-
-/// One row of a mixture's plan: a stage and one group in it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageRow {
-    /// The stage, from 0.
-    pub stage: u32,
-    /// The group's part in it.
-    pub row: PlanRow,
-}
 
 impl Builder<'_> {
     fn specs(&self, table: &str) -> Vec<SourceSpec> {
@@ -175,7 +158,7 @@ impl Builder<'_> {
         recipe::bind(&query.sql, params, self.project.config.seed)
     }
 
-    fn run_query(
+    pub(super) fn run_query(
         &self,
         query: &Query,
         table: &str,
@@ -200,118 +183,4 @@ impl Builder<'_> {
         let progress = |done: u64, total: Option<u64>| self.observer.progress(done, total, "rows");
         runner::run(&self.session, &spec, &progress)
     }
-
-    pub(super) fn mix_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
-        found.add("mix", format!("{:?}", self.mix_config(name)?));
-        found.add("seed", self.project.config.seed.to_string());
-        self.query_ingredients(MIX_QUERY, found)
-    }
-
-    pub(super) fn build_mix(&mut self, name: &str, mut manifest: Manifest) -> Result<Manifest> {
-        let rows = self.mix_plan(name)?;
-        let node = Node::Mix(name.into());
-        let dir = self.dir(&node);
-        let batch = plan_batch(&rows)?;
-        let mut writer = PartWriter::create(&dir, "", &manifest.key, &batch.schema())?;
-        writer.write(&batch)?;
-        manifest.parts = vec![writer.finish()?];
-        manifest.rows_out = rows.len() as u64;
-        manifest.rows_in = rows.len() as u64;
-        // The plan's manifest comes last, so that a plan without its selection is never taken for
-        // a finished mixture; the selection reads it as `plan`.
-        self.session.add_table("plan", Table { dir: dir.clone(), manifest: manifest.clone() })?;
-        let query = self.project.query(MIX_QUERY)?;
-        let params = self.project.params_of(MIX_QUERY)?;
-        let selection = Manifest { node: format!("{MIX_QUERY}.{name}"), ..manifest.clone() };
-        let selection = Manifest { parts: Vec::new(), rows_in: 0, rows_out: 0, ..selection };
-        self.run_query(query, &format!("{MIX_QUERY}.{name}"), &params, selection)?;
-        manifest.commit(&dir)?;
-        sweep(&dir, &manifest)?;
-        Ok(manifest)
-    }
-
-    fn mix_config(&self, name: &str) -> Result<&MixConfig> {
-        let mixes = &self.project.config.mix;
-        mixes.get(name).ok_or_else(|| Error::unknown("mix", name, mixes.keys().map(String::as_str)))
-    }
-
-    /// The plan of a mixture over the sizes as they are now.
-    pub(super) fn mix_plan(&self, name: &str) -> Result<Vec<StageRow>> {
-        stages(self.mix_config(name)?, &sizes(&self.session)?)
-    }
-}
-
-/// The measured sizes of a project.
-pub(super) fn sizes(session: &crate::sql::session::Session) -> Result<Vec<Size>> {
-    let mut sizes = Vec::new();
-    for batch in session.query("SELECT kind, lang, available FROM sizes")? {
-        let text = |i: usize| -> Result<ArrayRef> {
-            Ok(arrow::compute::cast(batch.column(i), &arrow::datatypes::DataType::Utf8)?)
-        };
-        let (kinds, langs) = (text(0)?, text(1)?);
-        let available = batch.column(2).as_primitive::<Int64Type>();
-        for i in 0..batch.num_rows() {
-            sizes.push(Size {
-                kind: kinds.as_string::<i32>().value(i).into(),
-                lang: langs.as_string::<i32>().value(i).into(),
-                available: u64::try_from(available.value(i)).unwrap_or(0),
-            });
-        }
-    }
-    Ok(sizes)
-}
-
-/// The plans of all stages of a mixture.
-pub(super) fn stages(config: &MixConfig, sizes: &[Size]) -> Result<Vec<StageRow>> {
-    if sizes.is_empty() {
-        return Err(Error::usage("there is nothing to mix: no row of the training split is left")
-            .hint_with(
-                "`hexapla sql -c 'SELECT * FROM kept_dropped'` shows what was dropped and why",
-            ));
-    }
-    let mut rows = Vec::new();
-    let mut begin = 0;
-    for (i, stage) in config.stages.iter().enumerate() {
-        let end = parse_count(&stage.until)?;
-        let options = mix::Options {
-            alpha: stage.alpha,
-            budget: Some(end - begin),
-            max_epochs: stage.max_epochs,
-            pairs: Some(stage.pairs),
-            weights: stage.weights.iter().map(|(n, w)| (n.clone(), *w)).collect(),
-        };
-        let plan = mix::plan(sizes, mix::strategy(&stage.strategy)?, &options)
-            .map_err(|e| e.within(format!("stage {}", i + 1)))?;
-        rows.extend(plan.into_iter().map(|row| StageRow { stage: i as u32, row }));
-        begin = end;
-    }
-    Ok(rows)
-}
-
-/// A plan as rows of the table `mix`.
-pub fn plan_batch(rows: &[StageRow]) -> Result<RecordBatch> {
-    let Some(schema) = schema::table("mix") else {
-        return Err(Error::internal("no schema for `mix`"));
-    };
-    let text = |f: fn(&PlanRow) -> &str| -> ArrayRef {
-        Arc::new(rows.iter().map(|r| Some(f(&r.row))).collect::<StringArray>())
-    };
-    let count = |f: fn(&PlanRow) -> u64| -> ArrayRef {
-        Arc::new(rows.iter().map(|r| Some(f(&r.row) as i64)).collect::<Int64Array>())
-    };
-    let number = |f: fn(&PlanRow) -> f64| -> ArrayRef {
-        Arc::new(rows.iter().map(|r| Some(f(&r.row))).collect::<Float64Array>())
-    };
-    let columns = vec![
-        Arc::new(rows.iter().map(|r| Some(r.stage)).collect::<UInt32Array>()) as ArrayRef,
-        text(|r| &r.kind),
-        text(|r| &r.lang),
-        count(|r| r.available),
-        number(|r| r.weight),
-        count(|r| r.target),
-        number(|r| r.epochs),
-        count(|r| r.shortfall),
-    ];
-    debug_assert!(columns.iter().all(|c| c.len() == rows.len()));
-    Ok(RecordBatch::try_new(schema.arrow(), columns)?)
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::build::Builder;
-use super::config::parse_count;
-use super::data;
 use super::key::Ingredients;
+use super::mixture;
 use super::node::{Node, run_reference};
 use super::text::{VALIDATION, strings};
 use crate::error::{Error, Result};
 use crate::eval::{self, Score};
-use crate::feed::{Feed, FeedOptions, Stage};
+use crate::feed::{Feed, FeedOptions};
 use crate::id;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::verify::hash_file;
@@ -198,21 +197,7 @@ impl Builder<'_> {
 
     fn source(&self, dir: &Path, batch: usize, seed: u64, mix: &str) -> Result<PackSource> {
         let pack = Arc::new(pack::open(dir)?);
-        let Some(config) = self.project.config.mix.get(mix) else {
-            return Err(Error::internal(format!("no mix `{mix}`")));
-        };
-        let plan = data::stages(config, &data::sizes(&self.session)?)?;
-        let mut stages = Vec::new();
-        for (i, stage) in config.stages.iter().enumerate() {
-            let weights: BTreeMap<String, f64> = plan
-                .iter()
-                .filter(|r| r.stage as usize == i && r.row.target > 0)
-                .map(|r| (r.row.lang.clone(), r.row.target as f64))
-                // A group whose every row was too short to pack cannot be drawn from.
-                .filter(|(lang, _)| pack.groups.iter().any(|g| g.name == *lang && g.rows > 0))
-                .collect();
-            stages.push(Stage { until_tokens: Some(parse_count(&stage.until)?), weights });
-        }
+        let stages = mixture::feed_stages(self.project, &self.session, mix, &pack)?;
         let options = FeedOptions { batch_rows: batch, seed, stages };
         Ok(PackSource::new(Feed::new(pack, &options)?))
     }

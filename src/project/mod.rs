@@ -23,6 +23,7 @@ mod learn;
 #[cfg(not(feature = "train"))]
 #[path = "learn_disabled.rs"]
 mod learn;
+mod mixture;
 mod text;
 
 use std::collections::BTreeMap;

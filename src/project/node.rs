@@ -148,11 +148,7 @@ impl Project {
                     }
                 }
             }
-            Node::Mix(_) => {
-                for table in ["sized", "sizes"] {
-                    needs.extend(self.table_node(table)?);
-                }
-            }
+            Node::Mix(_) => needs.extend(self.table_node("sized")?),
             Node::Pack(name) => {
                 let pack = self.pack(name)?;
                 needs.insert(Node::Mix(pack.mix.clone()));

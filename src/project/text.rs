@@ -149,10 +149,15 @@ impl Builder<'_> {
         let total = groups.len() as u64 * 2;
         for (part, validation) in [(dir.join(VALIDATION), true), (dir.clone(), false)] {
             let mut writer = PackWriter::create(&part, tokenizer, options.clone())?;
-            for (i, (kind, lang)) in groups.iter().enumerate() {
+            for (i, (kind, lang, part)) in groups.iter().enumerate() {
+                // Held-out rows are told apart by language alone.
+                if validation && groups[..i].iter().any(|(k, l, _)| (k, l) == (kind, lang)) {
+                    continue;
+                }
+                let part = if validation { "" } else { part };
                 let done = i as u64 + if validation { 0 } else { groups.len() as u64 };
                 self.observer.progress(done, Some(total), "groups");
-                self.pack_group(&mut writer, &config.mix, kind, lang, validation)
+                self.pack_group(&mut writer, &config.mix, (kind, lang, part), validation)
                     .map_err(|e| e.within(lang))?;
             }
             writer.finish(manifest.clone())?;
@@ -160,17 +165,20 @@ impl Builder<'_> {
         Manifest::expect(&dir)
     }
 
-    /// The groups that a mixture selects from, as (kind, lang).
-    fn groups(&self, mix: &str) -> Result<Vec<(String, String)>> {
+    /// The groups that a mixture selects from, as (kind, lang, part).
+    fn groups(&self, mix: &str) -> Result<Vec<(String, String, String)>> {
         let sql = format!(
-            "SELECT DISTINCT kind, lang FROM mix.\"{mix}\" WHERE target > 0 ORDER BY kind, lang"
+            "SELECT DISTINCT kind, lang, part FROM mix.\"{mix}\" WHERE target > 0 \
+             ORDER BY kind, lang, part"
         );
         let mut groups = Vec::new();
         for batch in self.session.query(&sql)? {
-            let (kinds, langs) = (strings(&batch, 0)?, strings(&batch, 1)?);
-            groups.extend(
-                (0..batch.num_rows()).map(|i| (kinds.value(i).into(), langs.value(i).into())),
-            );
+            let [kinds, langs, parts] = [0, 1, 2].map(|i| strings(&batch, i));
+            let (kinds, langs, parts) = (kinds?, langs?, parts?);
+            groups
+                .extend((0..batch.num_rows()).map(|i| {
+                    (kinds.value(i).into(), langs.value(i).into(), parts.value(i).into())
+                }));
         }
         Ok(groups)
     }
@@ -179,10 +187,11 @@ impl Builder<'_> {
         &self,
         writer: &mut PackWriter<'_>,
         mix: &str,
-        kind: &str,
-        lang: &str,
+        (kind, lang, part): (&str, &str, &str),
         validation: bool,
     ) -> Result<()> {
+        writer.part(part);
+        let of_part = part.replace('\'', "''");
         let quoted = lang.replace('\'', "''");
         let pairs = kind == "pairs";
         let (table, columns) =
@@ -195,7 +204,8 @@ impl Builder<'_> {
         let sql = match (validation, pairs) {
             (false, _) => format!(
                 "SELECT s.doc_id, {columns} FROM selection.\"{mix}\" s JOIN {table} x \
-                 ON s.doc_id = x.doc_id WHERE s.kind = '{kind}' AND s.lang = '{quoted}'"
+                 ON s.doc_id = x.doc_id WHERE s.kind = '{kind}' AND s.lang = '{quoted}' \
+                 AND s.part = '{of_part}'"
             ),
             (true, true) => format!(
                 "SELECT s.doc_id, {columns} FROM split s JOIN pairs x ON s.doc_id = x.doc_id \

@@ -14,6 +14,7 @@ use super::model::{
     Sample, Share, Stage, Step,
 };
 use super::pick::{Draw, fetch};
+use super::realised::realised;
 use super::rows::{Fault, Result, Rows, detected, float, text, uint};
 use crate::error::{self, Error};
 use crate::id;
@@ -49,7 +50,11 @@ pub fn gather(project: &Path) -> error::Result<Report> {
     }
     report.unreadable = tables.faults();
     match metrics::runs(&project.join("runs")) {
-        Ok(runs) => report.runs = runs,
+        Ok(runs) => {
+            let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+            report.realised = realised(project, &names, &report.mixes);
+            report.runs = runs;
+        }
         Err(error) => report.unreadable.push(format!("runs: {error}")),
     }
     Ok(report)

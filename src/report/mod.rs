@@ -11,6 +11,7 @@ mod metrics;
 mod model;
 mod page;
 mod pick;
+mod realised;
 mod rows;
 mod section;
 mod svg;

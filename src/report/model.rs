@@ -13,6 +13,8 @@ pub struct Report {
     pub contaminations: Vec<Contamination>,
     /// The mixtures that were planned.
     pub mixes: Vec<Mix>,
+    /// What runs were trained on, beside their mixtures' plans.
+    pub realised: Vec<Realised>,
     /// The training runs.
     pub runs: Vec<Run>,
     /// All rows of the evaluation tables.
@@ -241,6 +243,19 @@ pub struct Share {
     pub target: u64,
     /// How often the available tokens are seen.
     pub epochs: f64,
+}
+
+/// What a run was trained on, beside what was planned.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Realised {
+    /// The run.
+    pub run: String,
+    /// The mixture.
+    pub mix: String,
+    /// Its latest checkpoint, which says what was trained on.
+    pub step: u64,
+    /// Languages by name: tokens planned until then, and tokens trained on.
+    pub languages: Vec<(String, f64, f64)>,
 }
 
 /// One training run.

@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::TreeNode;
+use datafusion::datasource::ViewTable;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -186,6 +187,12 @@ impl Session {
     /// Adds the name of a table that is not there yet; queries that read it are told the hint.
     pub fn add_unbuilt(&mut self, name: &str, hint: &str) -> Result<()> {
         self.add(name, Entry::Unbuilt { name: name.into(), hint: hint.into() })
+    }
+
+    /// Adds a query under a name; it is part of each query that reads it.
+    pub fn add_view(&mut self, name: &str, sql: &str) -> Result<()> {
+        let view = ViewTable::new(self.logical(sql)?, Some(sql.into()));
+        self.add(name, Entry::Open(Arc::new(view)))
     }
 
     /// Adds a Parquet, JSON lines, CSV or TSV file (also `.gz`, `.zst`), a glob of them, a folder

@@ -82,6 +82,9 @@ fn each_built_in(mut each: impl FnMut(&Session, &Query, &str)) {
     }
     let plan = schema::table("mix").unwrap().arrow();
     add_empty(&mut session, dir.path(), "plan", &plan);
+    // What a mixture makes of `sized` for its selection.
+    let candidates = "SELECT doc_id, kind, lang, source AS part, tokens, tokens AS size FROM sized";
+    session.add_view("candidates", candidates).unwrap();
     session.add_kernel(Arc::new(TokenCount(Signature {
         name: "token_count",
         family: Family::Tokens,

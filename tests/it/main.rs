@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod laws;
 mod messages;
+mod mix;
 mod mutations;
 mod reference;
 mod shared;

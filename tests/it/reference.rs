@@ -229,6 +229,8 @@ fn toml_type(ty: &str) -> String {
         "Column" => "text or integer",
         "toml::Value" => "number, text, true or false, or a table of them",
         "Into" | "ModelKind" | "Schedule" | "Dtype" | "Layout" | "Only" => "text",
+        "MinShare" => "number, or table of number",
+        "Weights" => "table of number, or text",
         ty if ty.ends_with("Config") || ty.ends_with("Spec") => "table",
         other => panic!("say in `toml_type` how `{other}` is written in TOML"),
     };

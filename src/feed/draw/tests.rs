@@ -24,14 +24,19 @@ proptest! {
     fn every_prefix_is_exact_to_one_micro_batch(
         weights in prop::collection::vec(0.0f64..1.0, 1..30),
         skew in 1i32..6,
-        rows in prop::collection::vec(1u64..60, 30),
+        // Empty, tiny and huge groups.
+        rows in prop::collection::vec(
+            prop_oneof![Just(0u64), 1u64..4, 4u64..60, 1_000_000_000u64..2_000_000_000], 30),
     ) {
+        prop_assume!(rows[..weights.len()].iter().any(|n| *n > 0));
         let batch = 4;
         let sources: Vec<Source> = weights.iter().enumerate()
             .map(|(i, _)| source(&format!("l{i:02}"), rows[i], 100 + i as u64, batch)).collect();
         let named: BTreeMap<String, f64> = weights.iter().enumerate()
             .map(|(i, w)| (format!("l{i:02}"), w.powi(skew) + 1e-4)).collect();
-        let sum: f64 = named.values().sum();
+        // What an empty group would get the others share.
+        let weight = |i: usize| if rows[i] > 0 { named[&format!("l{i:02}")] } else { 0.0 };
+        let sum: f64 = (0..weights.len()).map(weight).sum();
         let largest = (batch * 130) as f64;
         let stages = [Stage { until_tokens: None, weights: named.clone() }];
         let mut draw = Draw::new(sources, &stages).unwrap();
@@ -42,8 +47,8 @@ proptest! {
             let tokens = block.rows as f64 * (100 + i as u64) as f64;
             had[i] += tokens;
             all += tokens;
-            for (had, weight) in had.iter().zip(named.values()) {
-                let off = had - weight / sum * all;
+            for (i, had) in had.iter().enumerate() {
+                let off = had - weight(i) / sum * all;
                 prop_assert!(off.abs() <= largest + 1e-6, "off by {off} of {largest}");
             }
         }

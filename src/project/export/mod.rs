@@ -213,7 +213,7 @@ impl Builder<'_> {
         let settings = self.settings(export, pack.as_deref())?;
         let planned = self.planned(export)?;
         let written = match &pack {
-            Some(pack) => self.write_stream(export, pack, &planned, dir, &settings)?,
+            Some(pack) => self.write_stream(export, pack, dir, &settings)?,
             None => self.write_parts(export, &planned, dir, &settings, &mut manifest)?,
         };
         if written.values().all(|group| group.train.rows == 0) {
@@ -226,13 +226,14 @@ impl Builder<'_> {
             fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
             tokenizer.save_to(&folder)?;
         }
+        let unit = self.project.mix(&export.mix)?.unit.as_str();
         let handoff = Handoff {
             name: name.into(),
             format: export.format,
             settings,
             seed: self.project.config.seed,
             tokenizer: tokenizer.map(|tokenizer| tokenizer.fingerprint()),
-            stages: plan::shares(export, &planned, &written),
+            stages: plan::shares(export, unit, &planned, &written),
             groups: written.into_values().collect(),
             step_tokens: export.config.step_tokens.as_deref().map(parse_count).transpose()?,
             provenance: self.project.provenance(export)?,

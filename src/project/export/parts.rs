@@ -11,12 +11,13 @@ use arrow::datatypes::{DataType, Float32Type, Int32Type, Int64Type, UInt64Type};
 
 use super::super::build::Builder;
 use super::super::text::{streamed, strings};
-use super::plan::{Planned, group_name, keeps};
+use super::plan::{Planned, keeps};
 use super::{Export, Written};
 use crate::error::{Error, Result};
 use crate::export::handoff::{Counts, Group};
 use crate::export::{Content, Place, Settings, Split, TextRow, TextSink, TokenRow, TokenSink};
 use crate::store::manifest::Manifest;
+use crate::token::pack::group_name;
 
 impl Builder<'_> {
     /// Every document once, in the order of ids, and what is held out.

@@ -10,7 +10,7 @@ use super::super::text::strings;
 use super::{Export, Written};
 use crate::error::{Error, Result};
 use crate::export::handoff::Stage;
-use crate::token::pack::GroupKind;
+use crate::token::pack::{GroupKind, group_name};
 
 /// A group of a mixture in one of its stages.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(super) struct Planned {
     pub part: String,
     /// The name of the group, as that of its pack.
     pub name: String,
+    /// What there is of it and what of that is wanted in the stage, in the mixture's unit.
+    pub available: u64,
     pub target: u64,
 }
 
@@ -44,38 +46,25 @@ pub(super) fn stages(planned: &[Planned]) -> impl Iterator<Item = &[Planned]> {
     planned.chunk_by(|a, b| a.stage == b.stage)
 }
 
-/// The name of a group: the language, and after a point its part in letters that a file's name may
-/// have.
-pub(super) fn group_name(lang: &str, part: &str) -> String {
-    let safe = |c: char| match c {
-        '/' => '.',
-        c if c.is_alphanumeric() || matches!(c, '_' | '-') => c,
-        _ => '~',
-    };
-    match part {
-        "" => lang.into(),
-        part => format!("{lang}.{}", part.chars().map(safe).collect::<String>()),
-    }
-}
-
 impl Builder<'_> {
     /// The mixture's plan, stage by stage; errors when the format does not take what it has.
     pub(super) fn planned(&self, export: &Export<'_>) -> Result<Vec<Planned>> {
         let table = format!("mix.{}", export.mix);
         let part = self.part_column(&table)?;
         let sql = format!(
-            "SELECT stage, target, kind, lang, {part} FROM mix.\"{}\" WHERE target > 0 \
-             ORDER BY 1, 3, 4, 5",
+            "SELECT stage, target, available, kind, lang, {part} FROM mix.\"{}\" WHERE target > 0 \
+             ORDER BY 1, 4, 5, 6",
             export.mix
         );
         let mut planned = Vec::new();
         for batch in self.session.query(&sql)? {
             let number = |i: usize| cast(batch.column(i), &DataType::Int64);
-            let (stages, targets) = (number(0)?, number(1)?);
+            let (stages, targets, available) = (number(0)?, number(1)?, number(2)?);
             let stages = stages.as_primitive::<Int64Type>();
             let targets = targets.as_primitive::<Int64Type>();
+            let available = available.as_primitive::<Int64Type>();
             let (kinds, langs, parts) =
-                (strings(&batch, 2)?, strings(&batch, 3)?, strings(&batch, 4)?);
+                (strings(&batch, 3)?, strings(&batch, 4)?, strings(&batch, 5)?);
             for i in 0..batch.num_rows() {
                 let (lang, part) = (langs.value(i), parts.value(i));
                 planned.push(Planned {
@@ -84,6 +73,7 @@ impl Builder<'_> {
                     lang: lang.into(),
                     part: part.into(),
                     name: group_name(lang, part),
+                    available: available.value(i) as u64,
                     target: targets.value(i) as u64,
                 });
             }
@@ -115,19 +105,33 @@ impl Builder<'_> {
     }
 }
 
-/// The shares of each stage among the groups that were written; what was left out took its tokens
-/// with it.
-pub(super) fn shares(export: &Export<'_>, planned: &[Planned], written: &Written) -> Vec<Stage> {
-    let (mut all, mut until) = (Vec::new(), 0);
+/// The shares of each stage in tokens among the groups that were written; what was left out took
+/// its tokens with it. In another unit a group's tokens follow from what was written of it.
+pub(super) fn shares(
+    export: &Export<'_>,
+    unit: &str,
+    planned: &[Planned],
+    written: &Written,
+) -> Vec<Stage> {
+    let tokens = |p: &Planned| -> f64 {
+        let found = written.get(&p.name).filter(|g| keeps(export, &p.kind) && g.train.rows > 0);
+        let Some(found) = found else { return 0.0 };
+        let same = planned.iter().filter(|other| other.name == p.name && other.kind == p.kind);
+        let wanted: u64 = same.map(|other| other.target).sum();
+        let per_unit = match unit {
+            "tokens" => 1.0,
+            _ => found.train.tokens as f64 / wanted.min(p.available).max(1) as f64,
+        };
+        p.target as f64 * per_unit
+    };
+    let (mut all, mut until) = (Vec::new(), 0.0);
     for stage in stages(planned) {
-        let kept = stage.iter().filter(|p| {
-            keeps(export, &p.kind) && written.get(&p.name).is_some_and(|g| g.train.rows > 0)
-        });
-        let sum: u64 = kept.clone().map(|p| p.target).sum();
+        let kept = stage.iter().map(|p| (p, tokens(p))).filter(|(_, tokens)| *tokens > 0.0);
+        let sum: f64 = kept.clone().map(|(_, tokens)| tokens).sum();
         until += sum;
-        if sum > 0 {
-            let shares = kept.map(|p| (p.name.clone(), p.target as f64 / sum as f64));
-            all.push(Stage { until, shares: shares.collect() });
+        if sum > 0.0 {
+            let shares = kept.map(|(p, tokens)| (p.name.clone(), tokens / sum));
+            all.push(Stage { until: until.round() as u64, shares: shares.collect() });
         }
     }
     all

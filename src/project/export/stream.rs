@@ -1,17 +1,16 @@
 //! The rows of an export as a `stream`: those of a pack, in the order of training.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::super::build::Builder;
+use super::super::mixture;
 use super::super::text::VALIDATION;
-use super::plan::{self, Planned};
 use super::{Export, Written};
 use crate::error::Result;
 use crate::export::handoff::{Counts, Group};
 use crate::export::{Place, Settings, Split, stream};
-use crate::feed::{FeedOptions, Stage};
+use crate::feed::FeedOptions;
 use crate::token::pack::{self, Pack};
 
 impl Builder<'_> {
@@ -20,23 +19,11 @@ impl Builder<'_> {
         &self,
         export: &Export<'_>,
         pack: &Arc<Pack>,
-        planned: &[Planned],
         dir: &Path,
         settings: &Settings,
     ) -> Result<Written> {
-        // A group whose every row was too short to pack cannot be drawn from.
-        let there = |name: &str| pack.groups.iter().any(|g| g.name == name && g.rows > 0);
-        let (mut stages, mut until) = (Vec::new(), 0);
-        for stage in plan::stages(planned) {
-            let drawn = stage.iter().filter(|p| there(&p.name));
-            let weights: BTreeMap<String, f64> =
-                drawn.clone().map(|p| (p.name.clone(), p.target as f64)).collect();
-            // What a cap leaves unspent is not trained on.
-            until += drawn.map(|p| p.target).sum::<u64>();
-            if !weights.is_empty() {
-                stages.push(Stage { until_tokens: Some(until), weights });
-            }
-        }
+        let stages = mixture::feed_stages(self.project, &self.session, &export.mix, pack)?;
+        let until = stages.last().and_then(|stage| stage.until_tokens).unwrap_or(0);
         let options =
             FeedOptions { batch_rows: export.config.batch, seed: self.project.config.seed, stages };
         let place = |split, name: &str| Place {

@@ -38,10 +38,15 @@ type Targets<'a> = BTreeMap<&'a str, (u64, f64)>;
 /// The targets over all stages of the mixture.
 fn targets(mix: &Mix, kind: Kind) -> Targets<'_> {
     let mut targets = Targets::new();
+    let mut available: BTreeMap<(&str, u32), u64> = BTreeMap::new();
     for share in mix.shares.iter().filter(|share| share.kind == kind) {
-        let entry = targets.entry(&share.lang).or_default();
-        entry.0 += share.target;
-        entry.1 += share.epochs;
+        targets.entry(&share.lang).or_default().0 += share.target;
+        // Parts of a language, in each stage the same.
+        *available.entry((&share.lang, share.stage)).or_default() += share.available;
+    }
+    for (lang, (target, epochs)) in &mut targets {
+        let there = available.range((*lang, 0)..).next().map_or(0, |(_, available)| *available);
+        *epochs = *target as f64 / there.max(1) as f64;
     }
     targets
 }

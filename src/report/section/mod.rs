@@ -8,6 +8,7 @@ mod duplicates;
 mod evaluation;
 mod flow;
 mod mixture;
+mod realised;
 mod rules;
 mod summary;
 mod training;
@@ -35,6 +36,7 @@ pub(super) const SECTIONS: &[fn(&Report) -> Option<Section>] = &[
     dropped::section,
     duplicates::section,
     contamination::section,
+    realised::section,
     training::section,
     evaluation::section,
 ];

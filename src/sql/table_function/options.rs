@@ -4,11 +4,24 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Field;
 use datafusion::common::ScalarValue;
+use datafusion::common::scalar::ScalarStructBuilder;
 use datafusion::logical_expr::Expr;
 
 use super::shown;
 use crate::error::{Error, Result};
+
+/// What an option gives that may be one number or many.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Given {
+    /// One number.
+    Number(f64),
+    /// Numbers by name, in the order given.
+    ByName(Vec<(String, f64)>),
+    /// A text.
+    Text(String),
+}
 
 /// The options that a call gives, by key.
 #[derive(Debug, Default, Clone)]
@@ -74,6 +87,27 @@ impl Options {
         }
     }
 
+    /// A number, a struct of numbers, or a text, without a default.
+    pub fn numbers(&self, key: &str) -> Result<Option<Given>> {
+        let Some(value) = self.given(key) else { return Ok(None) };
+        if let Some(Some(text)) = value.try_as_str() {
+            return Ok(Some(Given::Text(text.into())));
+        }
+        let ScalarValue::Struct(row) = value else {
+            return Ok(Some(Given::Number(self.float(key, 0.0)?)));
+        };
+        let mut numbers = Vec::with_capacity(row.fields().len());
+        for (field, column) in row.fields().iter().zip(row.columns()) {
+            let name = field.name();
+            let value = ScalarValue::try_from_array(column, 0);
+            let value = value.map_err(|e| Error::internal(e.to_string()))?;
+            let number = Self([(name.clone(), value)].into()).float(name, f64::NAN);
+            let number = number.map_err(|e| e.within(format!("option `{key}`")))?;
+            numbers.push((field.name().clone(), number));
+        }
+        Ok(Some(Given::ByName(numbers)))
+    }
+
     /// A truth value.
     pub fn bool(&self, key: &str, default: bool) -> Result<bool> {
         match self.given(key) {
@@ -116,6 +150,18 @@ pub(super) fn constant(expr: &Expr) -> Option<ScalarValue> {
     }
 }
 
+/// A constant, or a struct of constants.
+fn folded(expr: &Expr) -> Option<ScalarValue> {
+    let Some(value) = constant(expr) else {
+        let mut row = ScalarStructBuilder::new();
+        for (key, value) in entries(expr)? {
+            row = row.with_scalar(Field::new(key, value.data_type(), true), value);
+        }
+        return row.build().ok();
+    };
+    Some(value)
+}
+
 /// The keys and values of a struct literal, folded or still a call.
 fn entries(expr: &Expr) -> Option<Vec<(String, ScalarValue)>> {
     match expr {
@@ -131,7 +177,7 @@ fn entries(expr: &Expr) -> Option<Vec<(String, ScalarValue)>> {
             .chunks(2)
             .map(|pair| {
                 let key = constant(pair.first()?)?.try_as_str().flatten()?.to_string();
-                Some((key, constant(pair.get(1)?)?))
+                Some((key, folded(pair.get(1)?)?))
             })
             .collect(),
         _ => None,

@@ -118,12 +118,34 @@ pub struct PackStats {
 pub struct PackMeta {
     /// What the rows hold.
     pub kind: GroupKind,
+    /// The values of the mixture's other grouping columns, joined by `/`; empty without any.
+    pub part: String,
     /// Ids per row.
     pub length: usize,
     /// The id that fills rows up.
     pub pad: i32,
     /// The fingerprint of the tokenizer that made the ids.
     pub tokenizer: String,
+}
+
+/// The name of a group: the language (of pairs, both), and after a point the part of the mixture
+/// that it is, in letters that a file's name may have.
+///
+/// ```
+/// use hexapla::token::pack::group_name;
+/// assert_eq!(group_name("isl_Latn", ""), "isl_Latn");
+/// assert_eq!(group_name("isl_Latn", "wiki/5"), "isl_Latn.wiki.5");
+/// ```
+pub fn group_name(lang: &str, part: &str) -> String {
+    let safe = |c: char| match c {
+        '/' => '.',
+        c if c.is_alphanumeric() || matches!(c, '_' | '-') => c,
+        _ => '~',
+    };
+    match part {
+        "" => lang.into(),
+        part => format!("{lang}.{}", part.chars().map(safe).collect::<String>()),
+    }
 }
 
 impl PackMeta {
@@ -135,6 +157,9 @@ impl PackMeta {
             ("pad_id", self.pad.to_string()),
             ("tokenizer", self.tokenizer.clone()),
         ]);
+        if !self.part.is_empty() {
+            metadata.insert("part", self.part.clone());
+        }
         match &self.kind {
             GroupKind::Documents { lang } => {
                 metadata.insert("lang", lang.clone());
@@ -172,7 +197,9 @@ impl PackMeta {
             other => return Err(Error::unknown("kind of pack", other, ["documents", "pairs"])),
         };
         let length = usize::try_from(number("length")?).unwrap_or(0);
-        let meta = Self { kind, length, pad: number("pad_id")?, tokenizer: get("tokenizer")? };
+        let part = get("part").unwrap_or_default();
+        let meta =
+            Self { kind, part, length, pad: number("pad_id")?, tokenizer: get("tokenizer")? };
         if meta.length < MIN_LENGTH || meta.schema().fields() != schema.fields() {
             return Err(Error::usage("the columns are not those of a pack"));
         }

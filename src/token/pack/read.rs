@@ -260,7 +260,7 @@ impl Group {
         }
         let decoder = FileDecoder::new(schema, footer.version()).with_require_alignment(true);
         let group = Self {
-            name: meta.kind.name(),
+            name: super::group_name(&meta.kind.name(), &meta.part),
             kind: meta.kind,
             stats: PackStats::default(),
             rows,

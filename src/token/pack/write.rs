@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::fit::Fit;
 use super::stage::{Piece, Stage, Staged};
-use super::{GroupKind, MIN_LENGTH, PackMeta, PackOptions, PackStats, RECORD_ROWS};
+use super::{GroupKind, MIN_LENGTH, PackMeta, PackOptions, PackStats, RECORD_ROWS, group_name};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::store::group::{Sorted, Sorter};
@@ -40,6 +40,7 @@ pub struct PackWriter<'a> {
     tokenizer: &'a Tokenizer,
     fingerprint: String,
     options: PackOptions,
+    part: String,
     // Finished files under their temporary names, by group.
     done: BTreeMap<String, (tempfile::TempPath, Part, PackStats)>,
 }
@@ -56,7 +57,13 @@ impl<'a> PackWriter<'a> {
         }
         fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let fingerprint = tokenizer.fingerprint();
-        Ok(Self { dir: dir.into(), tokenizer, fingerprint, options, done: BTreeMap::new() })
+        let (dir, part, done) = (dir.into(), String::new(), BTreeMap::new());
+        Ok(Self { dir, tokenizer, fingerprint, options, part, done })
+    }
+
+    /// Says which part of its language the next groups are, in a mixture by more than languages.
+    pub fn part(&mut self, part: &str) {
+        self.part = part.into();
     }
 
     /// Packs the documents of a language, given as `(doc_id, text)` in any order.
@@ -210,7 +217,7 @@ impl<'a> PackWriter<'a> {
         room: usize,
         mut stats: PackStats,
     ) -> Result<PackStats> {
-        let name = kind.name();
+        let name = group_name(&kind.name(), &self.part);
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
             return Err(Error::usage(format!("`{name}` cannot name a file of a pack")));
         }
@@ -222,7 +229,13 @@ impl<'a> PackWriter<'a> {
         let rows = self.rows(&name, staged, room, &mut stats)?;
 
         let special = self.tokenizer.special();
-        let meta = PackMeta { kind, length, pad: special.pad, tokenizer: self.fingerprint.clone() };
+        let meta = PackMeta {
+            kind,
+            part: self.part.clone(),
+            length,
+            pad: special.pad,
+            tokenizer: self.fingerprint.clone(),
+        };
         let schema = Arc::new(meta.schema());
         let temp = tempfile::Builder::new()
             .prefix(".tmp-")
