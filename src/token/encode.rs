@@ -32,7 +32,7 @@ pub(super) struct Encoder {
     form: Form,
     model: Model,
     // What each thread needs, lent for the time of a text.
-    idle: Mutex<Vec<Box<Scratch>>>,
+    idle: Mutex<Vec<Scratch>>,
 }
 
 enum Model {
@@ -131,7 +131,7 @@ impl Encoder {
             }
             scratch.ids.clear();
             self.stretch(inner, stretch, &mut scratch)?;
-            let Scratch { cache, ids, kept, .. } = scratch.as_mut();
+            let Scratch { cache, ids, kept, .. } = &mut scratch;
             kept.clear();
             kept.extend(ids.iter().filter_map(|id| keep(*id)));
             all.extend_from_slice(kept);

@@ -41,11 +41,14 @@ pub(super) struct WordCounter {
     runs: Vec<File>,
 }
 
+/// The words of a language with their counts.
+type OfLanguage = (String, Vec<(Box<str>, u64)>);
+
 /// Words with their counts, by language and word.
 pub(super) struct WordCounts {
     dir: PathBuf,
     /// What never left memory, when nothing did.
-    held: Vec<(String, Vec<(Box<str>, u64)>)>,
+    held: Vec<OfLanguage>,
     runs: Vec<File>,
 }
 

@@ -59,7 +59,7 @@ fn another_process_trains_the_same_bytes() {
     if let Ok(dir) = std::env::var(CHILD) {
         for kind in KINDS {
             let trained = trained(&spec(kind.name, 500), &texts()).unwrap();
-            trained.save_to(&std::path::Path::new(&dir).join(kind.name)).unwrap();
+            trained.save_to(&Path::new(&dir).join(kind.name)).unwrap();
         }
         return;
     }
