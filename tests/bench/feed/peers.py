@@ -25,12 +25,15 @@ def rows_of(work):
 
 
 def make(work):
-    from datasets import Dataset, Features, Sequence, Value
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import Dataset
     from streaming import MDSWriter
 
     rows = rows_of(work)
-    features = Features({"input_ids": Sequence(Value("int32"), length=LENGTH)})
-    whole = Dataset.from_dict({"input_ids": np.asarray(rows)}, features=features)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), LENGTH)
+    pq.write_table(pa.table({"input_ids": column}), work / "rows.parquet", row_group_size=1000)
+    whole = Dataset.from_parquet(str(work / "rows.parquet"), cache_dir=str(work / "cache"))
     whole.save_to_disk(str(work / "datasets"))
     shutil.rmtree(work / "mds", ignore_errors=True)
     with MDSWriter(out=str(work / "mds"), columns={"input_ids": f"ndarray:int32:{LENGTH}"}) as writer:
