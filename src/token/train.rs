@@ -85,6 +85,8 @@ pub const KINDS: &[Kind] = &[
 /// Characters of different words that are learned from, as a multiple of the tokens: what is
 /// held in memory then depends on the vocabulary, not on the texts.
 const LETTERS: usize = 64;
+/// The same for small vocabularies, in all: no memory is saved below it.
+const LEAST_LETTERS: usize = 2_000_000;
 
 const HEAD: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 const MASK: &str = "<mask>";
@@ -125,7 +127,8 @@ pub fn train<L: AsRef<str>, T: AsRef<str>>(
         }
     }
     let counts = counter.finish()?;
-    let (words, characters) = sample::weighted(&counts, &budgets, (room * LETTERS) as u64)?;
+    let letters = (room * LETTERS).max(LEAST_LETTERS) as u64;
+    let (words, characters) = sample::weighted(&counts, &budgets, letters)?;
     drop(counts);
     if words.is_empty() {
         return Err(Error::usage("no text to train a tokenizer on")
