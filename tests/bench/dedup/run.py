@@ -17,7 +17,6 @@ clusters, of which not both are kept; precision: rows called duplicates that hav
 they are said to be like, or that the truth says are copies of one original. Exit code 1 when a bar is missed.
 """
 
-import argparse
 import gzip
 import json
 import math
@@ -32,8 +31,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(1, str(HERE.parent / "memory"))
+sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "memory")]
 
+import tasks  # noqa: E402
 from cgroup import Run  # noqa: E402
 from corpus import UNSPACED  # noqa: E402
 
@@ -57,22 +57,15 @@ def similarity(a, b):
     return len(x & y) / len(x | y) if x and y else 0.0
 
 
-class Missed(list):
-    """The bars that were missed, and how a verdict is written."""
-
-    def bar(self, what, value, relation, bar, form="{:.1f}"):
-        met = value >= bar if relation == ">=" else value <= bar
-        if not met:
-            self.append(f"{what}: {form.format(value)}, bar {form.format(bar)}")
-        return f"{relation} {form.format(bar)}: {'met' if met else 'MISSED'}"
-
-
 class Bench:
     def __init__(self, args):
-        self.hexapla, self.data, self.work = str(args.hexapla.resolve()), args.data, args.work.resolve()
+        self.hexapla, self.data, self.work = str(args.hexapla), args.data, args.work
         self.scale, self.runs = (8 if args.quick else 1), args.runs
-        self.missed, self.found = Missed(), {}
+        self.missed, self.found = tasks.Missed(), {}
         self.out = self.work / "out"
+
+    def close(self):
+        shutil.rmtree(self.out, ignore_errors=True)
 
     def corpus(self, size):
         """A corpus of `size` bytes, made once."""
@@ -297,35 +290,5 @@ class Bench:
         print("No peer: Google's deduplicate-text-datasets is in no package registry.\n")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("hexapla", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    tasks = ["near", "quality", "growth", "spans"]
-    wanted = [name for name in args.only.split(",") if name] or tasks
-    if unknown := [name for name in wanted if name not in tasks]:
-        sys.exit(f"error: unknown task `{unknown[0]}`; expected one of: {', '.join(tasks)}")
-    args.work.mkdir(parents=True, exist_ok=True)
-    bench = Bench(args)
-    for name in wanted:
-        try:
-            getattr(bench, name)()
-        except RuntimeError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            bench.missed.append(f"{name} failed")
-    shutil.rmtree(bench.out, ignore_errors=True)
-    if args.json:
-        args.json.write_text(json.dumps({"missed": bench.missed, **bench.found}, indent=1) + "\n")
-    if bench.missed:
-        print("missed:\n" + "\n".join(f"  {line}" for line in bench.missed), file=sys.stderr)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    tasks.main(Bench, ["near", "quality", "growth", "spans"])

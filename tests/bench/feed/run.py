@@ -11,7 +11,6 @@ open   a pack of 10 GB, made of the record batches of a small one again and agai
 `--quick` reads a tenth and opens 1 GB. Exit code 1 when a bar is missed.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -25,10 +24,14 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(1, str(HERE.parent))
+
+import tasks  # noqa: E402
+
 ROWS, LENGTH = 32, 512
 # Times faster than the peer that hexapla has to be.
 BARS = {"datasets": 20, "streaming": 60, "memmap": 1}
-OPEN_SECONDS, OPEN_MB, OPEN_AT = 0.05, 100, 1_000_000
+OPEN_MS, OPEN_MB, OPEN_AT = 50, 100, 1_000_000
 PROJECT = """seed = 17
 [source.web]
 path = "data/*.jsonl"
@@ -75,25 +78,26 @@ def parts(pack):
 
 class Bench:
     def __init__(self, args):
-        self.args, self.found, self.missed = args, {}, []
+        part = 10 if args.quick else 1
+        self.hexapla, self.data, self.work, self.runs = str(args.hexapla), args.data, args.work, args.runs
+        self.size, self.batches, self.large = 200_000_000 // part, 60_000 // part, 10_000_000_000 // part
+        self.missed, self.found = tasks.Missed(), {}
 
-    def verdict(self, what, met, bar):
-        if not met:
-            self.missed.append(what)
-        return f"{bar}: {'met' if met else 'MISSED'}"
+    def close(self):
+        shutil.rmtree(self.work / "large", ignore_errors=True)
 
     def read(self):
-        pack, rows = made(self.args.hexapla, self.args.data, self.args.work / "read", self.args.size)
-        batches = {"hexapla": self.args.batches, "memmap": self.args.batches}
+        pack, rows = made(self.hexapla, self.data, self.work / "read", self.size)
+        batches = {"hexapla": self.batches, "memmap": self.batches}
         # Slower ones read fewer.
-        batches |= {"datasets": self.args.batches // 20, "streaming": self.args.batches // 60}
+        batches |= {"datasets": self.batches // 20, "streaming": self.batches // 60}
         rates = {name: [] for name in batches}
-        for _ in range(self.args.runs):
+        for _ in range(self.runs):
             for name, count in batches.items():
                 if name == "hexapla":
-                    command = [self.args.hexapla, "probe", "--json", pack, "--rows", ROWS, "--batches", count]
+                    command = [self.hexapla, "probe", "--json", pack, "--rows", ROWS, "--batches", count]
                 else:
-                    command = [sys.executable, HERE / "peers.py", name, self.args.work / "read", count]
+                    command = [sys.executable, HERE / "peers.py", name, self.work / "read", count]
                 done = subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE)
                 said = done.stdout.decode().strip()
                 # A peer may say more than its last line.
@@ -105,19 +109,19 @@ class Bench:
         print("| --- | ---: | ---: | --- |")
         for name, rate in rates.items():
             times, bar = rates["hexapla"] / rate, BARS.get(name)
-            verdict = self.verdict(f"read, {name}", times >= bar, f">= {bar}") if bar else ""
+            verdict = self.missed.bar(f"read, {name}", times, ">=", bar) if bar else ""
             print(f"| {name} | {rate / 1e6:,.0f} | {times:.1f} | {verdict} |")
         print()
         self.found["read"] = rates
 
     def open(self):
-        pack, _ = made(self.args.hexapla, self.args.data, self.args.work / "read", self.args.size)
-        large = self.args.work / "large"
+        pack, _ = made(self.hexapla, self.data, self.work / "read", self.size)
+        large = self.work / "large"
         try:
-            size = grown(pack, large, self.args.large)
+            size = grown(pack, large, self.large)
             seconds, resident = [], []
-            for _ in range(max(3, self.args.runs)):
-                command = [self.args.hexapla, "probe", "--json", large, "--rows", ROWS, "--batches", 1,
+            for _ in range(max(3, self.runs)):
+                command = [self.hexapla, "probe", "--json", large, "--rows", ROWS, "--batches", 1,
                            "--from", OPEN_AT]
                 process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE)
                 out = process.stdout.read()
@@ -132,8 +136,8 @@ class Bench:
         print("| | measured | bar |")
         print("| --- | ---: | --- |")
         print(f"| opened and there, ms | {took * 1e3:.1f} "
-              f"| {self.verdict('open, seconds', took < OPEN_SECONDS, f'< {OPEN_SECONDS * 1e3:.0f}')} |")
-        print(f"| resident, MB | {used:.0f} | {self.verdict('open, memory', used < OPEN_MB, f'< {OPEN_MB}')} |")
+              f"| {self.missed.bar('open, ms', took * 1e3, '<=', OPEN_MS)} |")
+        print(f"| resident, MB | {used:.0f} | {self.missed.bar('open, MB', used, '<=', OPEN_MB)} |")
         print()
         self.found["open"] = {"seconds": took, "resident_mb": used}
 
@@ -165,27 +169,5 @@ def grown(pack, large, size):
     return total
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("hexapla")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="read,open")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    part = 10 if args.quick else 1
-    args.size, args.batches, args.large = 200_000_000 // part, 60_000 // part, 10_000_000_000 // part
-    bench = Bench(args)
-    for name in args.only.split(","):
-        getattr(bench, name)()
-    if args.json:
-        args.json.write_text(json.dumps(bench.found, indent=1))
-    for what in bench.missed:
-        print(f"missed: {what}", file=sys.stderr)
-    return 1 if bench.missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    tasks.main(Bench, ["read", "open"])

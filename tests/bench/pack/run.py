@@ -12,7 +12,6 @@ Whole processes that take turns; medians. `--quick` takes a tenth of the text. E
 is missed.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -24,8 +23,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
-sys.path[1:1] = [str(HERE.parent / "memory"), str(HERE.parent / "dedup")]
+sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "memory")]
 
+import tasks  # noqa: E402
 from cgroup import Run  # noqa: E402
 
 MB = 1_000_000
@@ -50,12 +50,16 @@ length = 512
 
 class Bench:
     def __init__(self, args):
-        self.hexapla, self.data, self.work = str(args.hexapla.resolve()), args.data, args.work.resolve()
+        self.hexapla, self.data, self.work = str(args.hexapla), args.data, args.work
         self.size, self.runs = 100 * MB // (10 if args.quick else 1), args.runs
-        self.missed, self.found = [], {}
+        self.missed, self.found = tasks.Missed(), {}
         self.out = self.work / "out"
         self.project = self.work / f"project-{self.size // MB}"
         self.file = self.work / f"documents-{self.size // MB}.parquet"
+        self.prepare()
+
+    def close(self):
+        shutil.rmtree(self.out, ignore_errors=True)
 
     def call(self, command, **env):
         shutil.rmtree(self.out, ignore_errors=True)
@@ -171,36 +175,5 @@ class Bench:
                 print(f"{name}: {tokens:,} tokens, {unknown:,.0f} of them unknown\n", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("hexapla", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    tasks = ["encode", "train"]
-    wanted = [name for name in args.only.split(",") if name] or tasks
-    if unknown := [name for name in wanted if name not in tasks]:
-        sys.exit(f"error: unknown task `{unknown[0]}`; expected one of: {', '.join(tasks)}")
-    args.work.mkdir(parents=True, exist_ok=True)
-    bench = Bench(args)
-    bench.prepare()
-    for name in wanted:
-        try:
-            getattr(bench, name)()
-        except RuntimeError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            bench.missed.append(f"{name} failed")
-    shutil.rmtree(bench.out, ignore_errors=True)
-    if args.json:
-        args.json.write_text(json.dumps({"missed": bench.missed, **bench.found}, indent=1) + "\n")
-    if bench.missed:
-        print("missed:\n" + "\n".join(f"  {line}" for line in bench.missed), file=sys.stderr)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    tasks.main(Bench, ["encode", "train"])
