@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::export::Layout;
 use crate::mix::Until;
 use crate::source::SourceSpec;
+use crate::token::Tokenizer;
 use crate::token::train::TrainSpec;
 use crate::train::config::{ModelConfig, TrainConfig};
 
@@ -67,10 +68,47 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerConfig {
-    /// A `tokenizer.json` or a folder that holds one.
+    /// A `tokenizer.json`, a SentencePiece `.model`, or a Hugging Face folder.
     pub load: Option<String>,
     /// How to train one.
     pub train: Option<TrainSpec>,
+    /// The tokens of a loaded tokenizer that stand for languages, by tag, such as
+    /// `deu_Latn = "de_DE"`; without it, those that are spelled `<2deu_Latn>` or `deu_Latn`.
+    #[serde(default)]
+    pub lang_tokens: BTreeMap<String, String>,
+}
+
+impl TokenizerConfig {
+    fn check(&self) -> Result<()> {
+        if self.load.is_some() == self.train.is_some() {
+            return Err(Error::usage("give either `load` or `train`"));
+        }
+        if self.train.is_some() && !self.lang_tokens.is_empty() {
+            return Err(Error::usage("`lang_tokens` names tokens of a tokenizer that is loaded")
+                .hint_with("`train = { lang_tokens = true }` makes one for each language"));
+        }
+        for lang in self.lang_tokens.keys() {
+            let tag = crate::identify::lang_tag::lang_tag(lang);
+            if tag.as_deref() != Some(lang.as_str()) {
+                let error =
+                    Error::usage(format!("`lang_tokens`: `{lang}` is no tag of a language"));
+                return Err(error.hint_with(match tag {
+                    Some(tag) => format!("did you mean `{tag}`?"),
+                    None => "a tag is such as `deu_Latn`".into(),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The tokenizer that is loaded, `path` being relative to a project's folder.
+    pub(super) fn loaded(&self, dir: &Path, path: &str) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::load(&dir.join(path))?;
+        match self.lang_tokens.is_empty() {
+            true => Ok(tokenizer),
+            false => tokenizer.with_lang_tokens(&self.lang_tokens),
+        }
+    }
 }
 
 /// One mixture.
@@ -348,11 +386,7 @@ impl Config {
         names("eval", self.eval.keys().collect())?;
         names("export", self.export.keys().collect())?;
         for (name, tokenizer) in &self.tokenizer {
-            if tokenizer.load.is_some() == tokenizer.train.is_some() {
-                return Err(Error::usage(format!(
-                    "tokenizer `{name}`: give either `load` or `train`"
-                )));
-            }
+            tokenizer.check().map_err(|e| e.within(format!("tokenizer `{name}`")))?;
         }
         for (name, mix) in &self.mix {
             mix.check().map_err(|e| e.within(format!("mix `{name}`")))?;

@@ -21,7 +21,7 @@ use crate::store::manifest::{MANIFEST, Manifest, Part};
 use crate::store::verify::hash_file;
 use crate::token::functions::{self, Named};
 use crate::token::pack::{PackOptions, PackWriter};
-use crate::token::{Tokenizer, train};
+use crate::token::train;
 
 /// The folder of a pack's validation rows, inside the pack.
 pub const VALIDATION: &str = "validation";
@@ -61,7 +61,7 @@ impl Builder<'_> {
             found.add("seed", self.project.config.seed.to_string());
         }
         if let Some(path) = &config.load {
-            found.add("file", Tokenizer::load(&self.project.dir.join(path))?.fingerprint());
+            found.add("file", config.loaded(&self.project.dir, path)?.fingerprint());
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Builder<'_> {
                     train::train(&spec, &chars, texts, &std::env::temp_dir(), memory)
                 })?
             }
-            (None, Some(path)) => Tokenizer::load(&self.project.dir.join(path))?,
+            (None, Some(path)) => config.loaded(&self.project.dir, path)?,
             (None, None) => return Err(Error::internal("a tokenizer of nothing")),
         };
         let dir = self.dir(&Node::Tokenizer(name.into()));

@@ -21,9 +21,10 @@ use serde::Deserialize;
 use tokenizers::{ModelWrapper, NormalizedString, Normalizer};
 
 use crate::error::{Error, Result};
+use crate::token::train::parts::byte_letters;
 use bpe::{Bpe, Merging};
 use cache::Cache;
-use parts::{Cuts, Form, Words};
+use parts::{Cuts, Form, Units, Words};
 use unigram::{Paths, Unigram};
 
 /// A way to encode stretch by stretch.
@@ -40,6 +41,8 @@ enum Model {
     Crate,
     Unigram(Words, Unigram),
     Merges(Words, Bpe),
+    /// The ids of the 256 bytes, where nothing is merged.
+    Bytes(Vec<u32>),
 }
 
 #[derive(Default)]
@@ -94,20 +97,24 @@ impl Encoder {
         if !inner.get_added_tokens_decoder().values().all(|token| token.special) {
             return None;
         }
-        let (cuts, form, words) = parts::of(inner)?;
+        let (cuts, form, units) = parts::of(inner)?;
         #[derive(Deserialize)]
         struct File {
             model: Head,
         }
-        let model = match (inner.get_model(), words) {
-            (ModelWrapper::Unigram(model), Some(words)) => {
-                let head = serde_json::from_str::<File>(json).ok()?.model;
-                Model::Unigram(words, Unigram::new(model, &head))
+        let head = || Some(serde_json::from_str::<File>(json).ok()?.model);
+        let model = match (inner.get_model(), units) {
+            (ModelWrapper::Unigram(model), Units::Words(words)) => {
+                Model::Unigram(words, Unigram::new(model, &head()?))
             }
-            (ModelWrapper::BPE(model), Some(words)) => {
-                let head = serde_json::from_str::<File>(json).ok()?.model;
-                Bpe::new(model, head).map_or(Model::Crate, |merges| Model::Merges(words, merges))
+            (ModelWrapper::BPE(model), Units::Words(words)) => {
+                Bpe::new(model, head()?).map_or(Model::Crate, |merges| Model::Merges(words, merges))
             }
+            // Merges would look across the stretches.
+            (ModelWrapper::BPE(model), Units::Bytes) => {
+                Model::Bytes(single_bytes(model, &head()?)?)
+            }
+            (_, Units::Bytes) => return None,
             _ => Model::Crate,
         };
         Some(Self { cuts, form, model, idle: Mutex::default() })
@@ -155,7 +162,8 @@ impl Encoder {
                 scratch.ids.extend_from_slice(encoding.get_ids());
                 return Ok(());
             }
-            Model::Unigram(words, _) | Model::Merges(words, _) => (words, &self.model),
+            Model::Unigram(words, _) | Model::Merges(words, _) => (Some(words), &self.model),
+            Model::Bytes(_) => (None, &self.model),
         };
         let normal;
         let normal = match (inner.get_normalizer(), self.form.is_normal(text)) {
@@ -168,12 +176,27 @@ impl Encoder {
             _ => text,
         };
         let Scratch { word, ids, paths, merging, .. } = scratch;
+        if let Model::Bytes(of) = model {
+            ids.extend(normal.bytes().map(|byte| of[usize::from(byte)]));
+        }
+        let Some(words) = words else { return Ok(()) };
         words.each(normal, word, |word| match model {
             Model::Unigram(_, model) => model.word(word, paths, ids),
             Model::Merges(_, model) => model.word(word, merging, ids),
-            Model::Crate => Ok(()),
+            Model::Crate | Model::Bytes(_) => Ok(()),
         })
     }
+}
+
+/// The ids of the letters that stand for bytes; `None` of a model that knows more than those.
+fn single_bytes(model: &tokenizers::models::bpe::BPE, head: &Head) -> Option<Vec<u32>> {
+    let affix = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    let affixes = affix(&head.continuing_subword_prefix) || affix(&head.end_of_word_suffix);
+    if affixes || head.ignore_merges || !head.merges.is_empty() {
+        return None;
+    }
+    let vocab = model.get_vocab();
+    byte_letters().into_iter().map(|letter| vocab.get(&letter.to_string()).copied()).collect()
 }
 
 /// The ids of the 256 bytes.

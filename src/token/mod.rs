@@ -12,7 +12,9 @@ pub mod train;
 mod bpe;
 mod encode;
 mod hasher;
+mod load;
 mod sample;
+mod sentencepiece;
 mod unigram;
 mod words;
 

@@ -257,6 +257,8 @@ pub fn restrict(words: Vec<(String, u64)>, alphabet: &[(char, u64)]) -> Vec<(Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::train::{TrainSpec, parts::Parts};
+    use crate::token::words::WordCounter;
 
     fn sizes(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
         of.iter().map(|(lang, n)| (lang.to_string(), *n)).collect()
@@ -284,7 +286,8 @@ mod tests {
 
     fn counted(texts: &[(&str, &str)]) -> WordCounts {
         let dir = tempfile::tempdir().unwrap();
-        let mut counter = super::super::words::WordCounter::new(dir.path(), usize::MAX);
+        let parts = Parts::new(&TrainSpec::default(), false).unwrap();
+        let mut counter = WordCounter::new(dir.path(), usize::MAX, &parts);
         texts.iter().for_each(|(lang, text)| counter.add(lang, text).unwrap());
         counter.finish().unwrap()
     }

@@ -4,9 +4,8 @@
 //! `transformers` wants beside it. Encoding a text never yields a special token other than the
 //! unknown one, whatever the text says: `</s>` written in a document must not end it.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::id;
 use crate::store::manifest;
 use crate::token::encode::Encoder;
+use crate::token::load;
 
 /// Longest input in tokens that a tokenizer announces unless told otherwise.
 pub const MAX_LENGTH: usize = 512;
@@ -21,7 +21,7 @@ pub const MAX_LENGTH: usize = 512;
 /// The ids of the special tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Special {
-    /// Begins a text (`<s>`, `[CLS]`).
+    /// Begins a text (`<s>`, `[CLS]`); the end token where a tokenizer has none.
     pub bos: i32,
     /// Fills a row up (`<pad>`, `[PAD]`); the end token where a tokenizer has no padding.
     pub pad: i32,
@@ -43,9 +43,23 @@ pub struct Tokenizer {
     special: Special,
     // Ids that no text may yield: all special tokens but the unknown one.
     reserved: BTreeSet<u32>,
+    // Tokens that stand for languages, by tag.
+    langs: BTreeMap<String, i32>,
     vocab_size: usize,
     max_length: usize,
     fingerprint: String,
+}
+
+/// The key of `tokenizer_config.json` that holds the tokens of languages by tag.
+const LANG_TOKENS: &str = "lang_tokens";
+
+/// The token of a language in a tokenizer of ours.
+///
+/// ```
+/// assert_eq!(hexapla::token::tokenizer::lang_token("deu_Latn"), "<2deu_Latn>");
+/// ```
+pub fn lang_token(lang: &str) -> String {
+    format!("<2{lang}>")
 }
 
 /// The roles of special tokens with the spellings that are tried when no file names them.
@@ -58,25 +72,13 @@ const ROLES: &[(&str, &[&str], &[&str])] = &[
 ];
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, or the one in a Hugging Face folder.
+    /// Reads a `tokenizer.json`, a SentencePiece `.model`, or the tokenizer of a Hugging Face folder:
+    /// one of these, or else `vocab.json` with `merges.txt`, or BERT's `vocab.txt`.
     ///
-    /// Errors when there is none, when it cannot be parsed, and when it has no tokens that begin
-    /// and end a text.
+    /// Errors when there is none, when it cannot be parsed, and when it has no token that ends a
+    /// text.
     pub fn load(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() { path.join("tokenizer.json") } else { path.to_path_buf() };
-        let json = fs::read_to_string(&file).map_err(|e| {
-            Error::io(&file, e).hint_with("a tokenizer is a `tokenizer.json` or a folder with one")
-        })?;
-        let beside = |name: &str| -> Result<Map<String, Value>> {
-            let path = file.parent().map_or_else(|| PathBuf::from(name), |dir| dir.join(name));
-            match fs::read_to_string(&path) {
-                Ok(text) => serde_json::from_str(&text).map_err(|e| Error::input(&path, e)),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
-                Err(e) => Err(Error::io(&path, e)),
-            }
-        };
-        let mut config = beside("special_tokens_map.json")?;
-        config.extend(beside("tokenizer_config.json")?);
+        let (json, config, file) = load::read(path)?;
         Self::parse(json, config).map_err(|e| e.within(file.display()))
     }
 
@@ -115,7 +117,8 @@ impl Tokenizer {
         };
         let eos = must(1)?;
         let special = Special {
-            bos: must(0)?,
+            // T5 has none: its texts end, and begin with what ended the last one.
+            bos: named(0).unwrap_or(eos),
             eos,
             pad: named(2).unwrap_or(eos),
             unk: named(3),
@@ -140,13 +143,14 @@ impl Tokenizer {
         if let Some(unk) = special.unk {
             reserved.remove(&(unk as u32));
         }
+        let langs = langs(&inner, &config)?;
         let max_length = config
             .get("model_max_length")
             .and_then(Value::as_u64)
             .filter(|n| *n <= 1 << 20)
             .map_or(MAX_LENGTH, |n| n as usize);
         let encoder = Encoder::new(&inner, &json);
-        let fingerprint = fingerprint(&json, special);
+        let fingerprint = fingerprint(&json, special, &langs);
         Ok(Self {
             inner,
             encoder,
@@ -154,6 +158,7 @@ impl Tokenizer {
             config,
             special,
             reserved,
+            langs,
             vocab_size,
             max_length,
             fingerprint,
@@ -165,6 +170,39 @@ impl Tokenizer {
     pub fn with_max_length(mut self, tokens: usize) -> Self {
         self.max_length = tokens;
         self
+    }
+
+    /// The same tokenizer with tokens of its own for languages, by tag, in place of those found.
+    ///
+    /// Errors when there is no such token.
+    pub fn with_lang_tokens(mut self, tokens: &BTreeMap<String, String>) -> Result<Self> {
+        self.config.insert(LANG_TOKENS.into(), json!(tokens));
+        self.langs = langs(&self.inner, &self.config)?;
+        self.fingerprint = fingerprint(&self.json, self.special, &self.langs);
+        Ok(self)
+    }
+
+    /// The id of the token that stands for a language; errors when it has none.
+    pub fn lang_token(&self, lang: &str) -> Result<i32> {
+        self.langs.get(lang).copied().ok_or_else(|| {
+            let error = Error::unknown(
+                "language of the tokenizer",
+                lang,
+                self.langs.keys().map(String::as_str),
+            );
+            match self.langs.is_empty() {
+                true => Error::usage("the tokenizer has no tokens for languages").hint_with(
+                    "train it with `lang_tokens = true`, or name those of a loaded one in \
+                     `[tokenizer.NAME.lang_tokens]`",
+                ),
+                false => error,
+            }
+        })
+    }
+
+    /// The languages that have a token, with its id.
+    pub fn lang_tokens(&self) -> &BTreeMap<String, i32> {
+        &self.langs
     }
 
     /// Writes `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`.
@@ -185,6 +223,17 @@ impl Tokenizer {
             config.entry(key.clone()).or_insert_with(|| value.clone());
         }
         config.insert("model_max_length".into(), json!(self.max_length));
+        if !self.langs.is_empty() {
+            let token = |id: &i32| self.token(*id);
+            let by_tag: BTreeMap<&str, Option<String>> =
+                self.langs.iter().map(|(lang, id)| (lang.as_str(), token(id))).collect();
+            let mut all: Vec<&i32> = self.langs.values().collect();
+            all.sort_unstable();
+            all.dedup();
+            let all: Vec<Option<String>> = all.into_iter().map(token).collect();
+            config.insert(LANG_TOKENS.into(), json!(by_tag));
+            config.entry("additional_special_tokens").or_insert(json!(all));
+        }
         config.entry("padding_side").or_insert(json!("right"));
         config.entry("clean_up_tokenization_spaces").or_insert(json!(false));
 
@@ -278,9 +327,54 @@ impl Tokenizer {
     }
 }
 
-fn fingerprint(json: &str, special: Special) -> String {
-    let special = format!("{special:?}");
-    id::hex128(id::hash128(&[json.as_bytes(), special.as_bytes()].concat()))
+fn fingerprint(json: &str, special: Special, langs: &BTreeMap<String, i32>) -> String {
+    let mut more = format!("{special:?}");
+    if !langs.is_empty() {
+        more.push_str(&format!("{langs:?}"));
+    }
+    id::hex128(id::hash128(&[json.as_bytes(), more.as_bytes()].concat()))
+}
+
+/// The tokens of languages: those that the configuration names; without it, those that are spelled
+/// `<2deu_Latn>`, or as the tag alone as in NLLB.
+fn langs(
+    inner: &tokenizers::Tokenizer,
+    config: &Map<String, Value>,
+) -> Result<BTreeMap<String, i32>> {
+    let added: BTreeMap<u32, String> =
+        inner.get_added_tokens_decoder().into_iter().map(|(id, t)| (id, t.content)).collect();
+    if let Some(named) = config.get(LANG_TOKENS) {
+        let wrong = || Error::usage(format!("`{LANG_TOKENS}` is a table of tokens by language"));
+        let named = named.as_object().ok_or_else(wrong)?;
+        return named
+            .iter()
+            .map(|(lang, token)| {
+                let token = token.as_str().ok_or_else(wrong)?;
+                let id = inner.token_to_id(token).and_then(|id| i32::try_from(id).ok());
+                let unknown = || {
+                    let known = added.values().map(String::as_str);
+                    Error::unknown("token", token, known).within(format!("`{LANG_TOKENS}`, {lang}"))
+                };
+                Ok((lang.clone(), id.ok_or_else(unknown)?))
+            })
+            .collect();
+    }
+    let found = added.iter().filter_map(|(id, token)| {
+        let tag = token.strip_prefix("<2").and_then(|t| t.strip_suffix('>')).unwrap_or(token);
+        Some((is_tag(tag).then(|| tag.to_string())?, i32::try_from(*id).ok()?))
+    });
+    Ok(found.collect())
+}
+
+/// Whether a text has the form of `deu_Latn`.
+fn is_tag(text: &str) -> bool {
+    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase());
+    match text.split_once('_') {
+        Some((lang, script)) if lang.len() == 3 && script.len() == 4 => {
+            lower(lang) && script.as_bytes()[0].is_ascii_uppercase() && lower(&script[1..])
+        }
+        _ => false,
+    }
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -294,6 +388,8 @@ impl std::fmt::Debug for Tokenizer {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A tokenizer whose words are the numbers below `n`: id = number + 4, `<mask>` last.
@@ -341,7 +437,7 @@ pub(crate) mod tests {
     fn a_folder_without_tokenizer_is_an_error_that_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let error = Tokenizer::load(dir.path()).unwrap_err();
-        assert!(error.to_string().contains("tokenizer.json"), "{error}");
+        assert!(error.hint().unwrap().contains("tokenizer.json"), "{error}");
         fs::write(dir.path().join("tokenizer.json"), "{\"version\": \"1.0\"}").unwrap();
         let error = Tokenizer::load(dir.path()).unwrap_err();
         assert!(error.to_string().contains("not a tokenizer"), "{error}");

@@ -1,31 +1,38 @@
 //! Trains a tokenizer on a sample of all languages.
 //!
 //! Numbering is fairseq's, so that models open in `transformers` as XLM-R does: `<s>` 0, `<pad>` 1,
-//! `</s>` 2, `<unk>` 3, then 256 bytes if wanted, then pieces, `<mask>` last. The same texts, sizes
-//! and seed give the same bytes, on any machine and in any order of the texts. White space is
-//! not kept: words are split at it as in XLM-R, so decoded text has single spaces.
+//! `</s>` 2, `<unk>` 3, then 256 bytes if wanted, then pieces, tokens of languages if wanted,
+//! `<mask>` last. The same texts, sizes and seed give the same bytes, on any machine and in any
+//! order of the texts. White space is kept by the pre-tokenizer `byte_level` and the kind `byte`
+//! alone; the others split at it as XLM-R does, so decoded text has single spaces.
+
+mod model;
+pub(super) mod parts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::token::sample::{self, METASPACE};
-use crate::token::tokenizer::{MAX_LENGTH, Tokenizer};
+use crate::token::sample;
+use crate::token::tokenizer::{MAX_LENGTH, Tokenizer, lang_token};
 use crate::token::words::WordCounter;
-use crate::token::{bpe, unigram};
+use model::{Corpus, FIXED};
+use parts::Parts;
 
 pub use crate::token::sample::{Budget, MAX_REPEAT, sampling_budget};
+pub use parts::{NORMALIZERS, PRE_TOKENIZERS, Part};
 
 /// What to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
-    /// One of [`KINDS`].
+    /// How the vocabulary is learned: `"unigram"`, `"bpe"`, `"char"` or `"byte"`.
     pub kind: String,
-    /// Tokens in all, special ones included; less when the texts have no more to offer.
+    /// Tokens in all, special ones included; less when the texts have no more to offer. `byte`
+    /// has its 256 whatever is asked.
     pub vocab: usize,
     /// Exponent of the sampling over languages: 1 proportional, 0 all alike.
     pub alpha: f64,
@@ -37,6 +44,20 @@ pub struct TrainSpec {
     pub max_piece: usize,
     /// Whether characters without a token are written as their bytes rather than as `<unk>`.
     pub byte_fallback: bool,
+    /// The form that text is brought into: `"nfkc"`, `"nmt_nfkc"`, `"nfc"` or `"none"`; `nfkc`
+    /// when left out, and `none` for `byte`.
+    pub normalizer: Option<String>,
+    /// Whether the case of letters is dropped.
+    pub lowercase: bool,
+    /// Whether marks above and below letters are dropped.
+    pub strip_accents: bool,
+    /// What no token reaches across: `"metaspace"` white space, `"whitespace"` and `"bert"`
+    /// punctuation too, `"byte_level"` as in GPT-2, over bytes. `metaspace` when left out.
+    pub pre_tokenizer: Option<String>,
+    /// Whether each digit is a token by itself.
+    pub split_digits: bool,
+    /// Whether each language of the texts gets a token `<2deu_Latn>`.
+    pub lang_tokens: bool,
     /// Longest input in tokens that the tokenizer announces.
     pub max_length: usize,
     /// Decides which documents are sampled.
@@ -53,6 +74,12 @@ impl Default for TrainSpec {
             coverage: 0.9995,
             max_piece: 16,
             byte_fallback: true,
+            normalizer: None,
+            lowercase: false,
+            strip_accents: false,
+            pre_tokenizer: None,
+            split_digits: false,
+            lang_tokens: false,
             max_length: MAX_LENGTH,
             seed: 0,
         }
@@ -65,7 +92,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What it is, in one sentence.
     pub doc: &'static str,
-    model: fn(&Corpus<'_>) -> Result<Value>,
+    model: fn(&Corpus<'_>) -> Value,
 }
 
 /// All kinds of tokenizers that can be trained.
@@ -73,14 +100,26 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "unigram",
         doc: "The likeliest segmentation under a unigram model (Kudo 2018), as in XLM-R.",
-        model: unigram_model,
+        model: model::unigram,
     },
     Kind {
         name: "bpe",
         doc: "Byte-pair merges of characters (Sennrich et al. 2016), as in Llama 2.",
-        model: bpe_model,
+        model: model::bpe,
+    },
+    Kind {
+        name: "char",
+        doc: "A token for each of the most frequent characters.",
+        model: model::char,
+    },
+    Kind {
+        name: BYTE,
+        doc: "A token for each byte of UTF-8, as in ByT5; nothing is learned from the texts.",
+        model: model::char,
     },
 ];
+
+const BYTE: &str = "byte";
 
 /// Characters of different words that are learned from, as a multiple of the tokens: what is
 /// held in memory then depends on the vocabulary, not on the texts.
@@ -88,24 +127,12 @@ const LETTERS: usize = 64;
 /// The same for small vocabularies, in all: no memory is saved below it.
 const LEAST_LETTERS: usize = 2_000_000;
 
-const HEAD: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
-const MASK: &str = "<mask>";
-
-/// What a kind learns from.
-struct Corpus<'a> {
-    words: &'a [(String, u64)],
-    characters: &'a [(char, u64)],
-    bytes: bool,
-    room: usize,
-    longest: usize,
-}
-
 /// Trains a tokenizer on `(doc_id, language, text)` in any order.
 ///
 /// `chars_by_lang` are the sizes that the sampling is computed from (see [`sampling_budget`]); a
 /// language that is not in it is not sampled. Words are counted in about `memory` bytes, and what
-/// does not fit is spilled to the file system of `dir`, which changes nothing. Errors for a specification that cannot be met, for
-/// texts without a word, and passes on the errors of `texts`.
+/// does not fit is spilled to the file system of `dir`, which changes nothing. Errors for a
+/// specification that cannot be met, for texts without a word, and passes on the errors of `texts`.
 pub fn train<L: AsRef<str>, T: AsRef<str>>(
     spec: &TrainSpec,
     chars_by_lang: &BTreeMap<String, u64>,
@@ -116,10 +143,42 @@ pub fn train<L: AsRef<str>, T: AsRef<str>>(
     let kind = KINDS.iter().find(|k| k.name == spec.kind).ok_or_else(|| {
         Error::unknown("tokenizer kind", &spec.kind, KINDS.iter().map(|k| k.name))
     })?;
-    let room = check(spec)?;
+    let parts = Parts::new(spec, kind.name == BYTE)?;
+    let langs: Vec<String> = match spec.lang_tokens {
+        true => chars_by_lang.iter().filter(|(_, n)| **n > 0).map(|(l, _)| lang_token(l)).collect(),
+        false => Vec::new(),
+    };
+    let room = check(spec, &parts, langs.len())?;
+    let (words, characters) = match kind.name {
+        BYTE => Default::default(),
+        _ => words(spec, chars_by_lang, texts, &parts, room, (dir, memory))?,
+    };
+    let corpus = Corpus {
+        words: &words,
+        characters: &parts.alphabet(characters),
+        bytes: spec.byte_fallback && !parts.bytes,
+        langs: &langs,
+        room,
+        longest: spec.max_piece,
+    };
+    let model = (kind.model)(&corpus);
+    let mut json = serde_json::to_string(&model::frame(model, &parts, &langs))
+        .map_err(|e| Error::internal(format!("tokenizer.json: {e}")))?;
+    json.push('\n');
+    Ok(Tokenizer::parse(json, Map::new())?.with_max_length(spec.max_length))
+}
 
+/// The words of the sampled texts and their characters, cut to what can become tokens.
+fn words<L: AsRef<str>, T: AsRef<str>>(
+    spec: &TrainSpec,
+    chars_by_lang: &BTreeMap<String, u64>,
+    texts: impl IntoIterator<Item = Result<(u64, L, T)>>,
+    parts: &Parts,
+    room: usize,
+    (dir, memory): (&Path, usize),
+) -> Result<sample::Words> {
     let budgets = sampling_budget(chars_by_lang, spec.alpha, spec.max_chars);
-    let mut counter = WordCounter::new(dir, memory);
+    let mut counter = WordCounter::new(dir, memory, parts);
     for text in texts {
         let (doc_id, lang, text) = text?;
         if budgets.get(lang.as_ref()).is_some_and(|b| b.takes(doc_id, spec.seed)) {
@@ -134,25 +193,24 @@ pub fn train<L: AsRef<str>, T: AsRef<str>>(
         return Err(Error::usage("no text to train a tokenizer on")
             .hint_with("is the table empty, or its language unknown?"));
     }
-    let characters = sample::alphabet(&characters, spec.coverage, room / 2);
-    let words = sample::restrict(words, &characters);
-    let corpus = Corpus {
-        words: &words,
-        characters: &characters,
-        bytes: spec.byte_fallback,
-        room,
-        longest: spec.max_piece,
+    // Of bytes none is rare; where nothing is merged, characters are all there is.
+    let limit = if spec.kind == "char" { room } else { room / 2 };
+    let characters = match parts.bytes {
+        true => characters,
+        false => sample::alphabet(&characters, spec.coverage, limit),
     };
-    let mut json = serde_json::to_string(&frame((kind.model)(&corpus)?))
-        .map_err(|e| Error::internal(format!("tokenizer.json: {e}")))?;
-    json.push('\n');
-    Ok(Tokenizer::parse(json, Map::new())?.with_max_length(spec.max_length))
+    let words = sample::restrict(words, &characters);
+    Ok((words, characters))
 }
 
 /// The number of pieces beside special tokens and bytes.
-fn check(spec: &TrainSpec) -> Result<usize> {
-    let fixed = HEAD.len() + 1 + if spec.byte_fallback { 256 } else { 0 };
-    let least = fixed + 32;
+fn check(spec: &TrainSpec, parts: &Parts, langs: usize) -> Result<usize> {
+    let bytes = if spec.byte_fallback && !parts.bytes { 256 } else { 0 };
+    let fixed = FIXED + bytes + langs;
+    let least = fixed + if parts.bytes { 256 } else { 32 };
+    if spec.kind == BYTE {
+        return Ok(256);
+    }
     if spec.vocab < least || spec.vocab > 1 << 24 {
         return Err(Error::usage(format!(
             "a vocabulary of `{}` tokens; expected {least} to {}",
@@ -170,100 +228,6 @@ fn check(spec: &TrainSpec) -> Result<usize> {
         return Err(Error::usage(format!("max_piece `{}`; expected 1 to 64", spec.max_piece)));
     }
     Ok(spec.vocab - fixed)
-}
-
-fn byte_tokens(bytes: bool) -> Vec<String> {
-    if bytes { (0..=255u8).map(|b| format!("<0x{b:02X}>")).collect() } else { Vec::new() }
-}
-
-fn unigram_model(corpus: &Corpus<'_>) -> Result<Value> {
-    let pieces = unigram::learn(corpus.words, corpus.characters, corpus.room, corpus.longest);
-    let bytes = byte_tokens(corpus.bytes);
-    // Bytes get the lowest score: a text that spells `<0x41>` should not be read as a byte.
-    let lowest = pieces.last().map_or(0.0, |(_, score)| *score);
-    let mut vocab: Vec<Value> = HEAD.iter().map(|token| json!([token, 0.0])).collect();
-    vocab.extend(bytes.iter().map(|token| json!([token, lowest])));
-    vocab.extend(
-        pieces
-            .iter()
-            .filter(|(piece, _)| !reserved(piece, &bytes))
-            .map(|(piece, score)| json!([piece, score])),
-    );
-    vocab.push(json!([MASK, 0.0]));
-    Ok(json!({"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": corpus.bytes}))
-}
-
-fn bpe_model(corpus: &Corpus<'_>) -> Result<Value> {
-    let learned = bpe::learn(corpus.words, corpus.characters, corpus.room, corpus.longest);
-    let mut vocab = Map::new();
-    let bytes = byte_tokens(corpus.bytes);
-    let head = HEAD.iter().map(|token| token.to_string());
-    for token in head.chain(bytes).chain(learned.tokens).chain([MASK.to_string()]) {
-        let id = vocab.len();
-        // A text may spell a special token; the earlier id stands.
-        vocab.entry(token).or_insert_with(|| json!(id));
-    }
-    Ok(json!({
-        "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
-        "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": corpus.bytes,
-        "ignore_merges": false, "vocab": vocab, "merges": learned.merges
-    }))
-}
-
-/// Whether a piece learned from text is spelled like a special token or a byte.
-fn reserved(piece: &str, bytes: &[String]) -> bool {
-    HEAD.contains(&piece) || piece == MASK || bytes.iter().any(|byte| byte == piece)
-}
-
-/// The whole `tokenizer.json` around a model.
-fn frame(model: Value) -> Value {
-    let last = match &model["vocab"] {
-        Value::Array(vocab) => vocab.len() - 1,
-        Value::Object(vocab) => vocab.len() - 1,
-        _ => 0,
-    };
-    let added: Vec<Value> = HEAD
-        .iter()
-        .enumerate()
-        .map(|(id, token)| (id, *token))
-        .chain([(last, MASK)])
-        .map(|(id, token)| {
-            json!({"id": id, "content": token, "single_word": false, "lstrip": token == MASK,
-                   "rstrip": false, "normalized": false, "special": true})
-        })
-        .collect();
-    let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
-    let sequence = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
-    let (bos, eos) = ("<s>", "</s>");
-    json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": {"type": "NFKC"},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "WhitespaceSplit"},
-            {"type": "Metaspace", "replacement": METASPACE, "prepend_scheme": "always",
-             "split": true},
-        ]},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [special(bos), sequence("A"), special(eos)],
-            "pair": [special(bos), sequence("A"), special(eos), special(eos), sequence("B"),
-                     special(eos)],
-            "special_tokens": {
-                bos: {"id": bos, "ids": [0], "tokens": [bos]},
-                eos: {"id": eos, "ids": [2], "tokens": [eos]},
-            },
-        },
-        "decoder": {"type": "Sequence", "decoders": [
-            {"type": "Replace", "pattern": {"String": METASPACE}, "content": " "},
-            {"type": "ByteFallback"},
-            {"type": "Fuse"},
-            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-        ]},
-        "model": model,
-    })
 }
 
 #[cfg(test)]

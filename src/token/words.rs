@@ -2,8 +2,7 @@
 //!
 //! Words collect in memory up to a limit, are then sorted and spilled to a file without a name, and
 //! the files are merged on reading. What is read is a function of the texts alone: not of their
-//! order, nor of the limit. Words are those of the tokenizer itself (NFKC, split at white space);
-//! nothing is lower-cased.
+//! order, nor of the limit. Words are those of the tokenizer itself, cut by its own parts.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -14,9 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use super::sample::METASPACE;
+use super::train::parts::Parts;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::store::mmap::full;
@@ -31,8 +29,9 @@ const READ: usize = 128 << 10;
 type Counts = HashMap<Box<str>, u64, BuildHasherDefault<Letters>>;
 
 /// Takes texts.
-pub(super) struct WordCounter {
+pub(super) struct WordCounter<'a> {
     dir: PathBuf,
+    parts: &'a Parts,
     memory: usize,
     by_lang: BTreeMap<String, Counts>,
     held: usize,
@@ -52,11 +51,12 @@ pub(super) struct WordCounts {
     runs: Vec<File>,
 }
 
-impl WordCounter {
+impl<'a> WordCounter<'a> {
     /// Holds words of at most `memory` bytes, and spills to the file system of `dir`.
-    pub fn new(dir: &Path, memory: usize) -> Self {
+    pub fn new(dir: &Path, memory: usize, parts: &'a Parts) -> Self {
         Self {
             dir: dir.into(),
+            parts,
             memory: memory.max(1 << 20),
             by_lang: BTreeMap::new(),
             held: 0,
@@ -77,7 +77,8 @@ impl WordCounter {
         let texts = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         let some = texts.len().div_ceil(rayon::current_num_threads()).max(1);
-        let counted: Vec<BTreeMap<&str, Counts>> = texts.par_chunks(some).map(count).collect();
+        let counted: Vec<BTreeMap<&str, Counts>> =
+            texts.par_chunks(some).map(|some| count(self.parts, some)).collect::<Result<_>>()?;
         for (lang, counts) in counted.into_iter().flatten() {
             if !self.by_lang.contains_key(lang) {
                 self.by_lang.insert(lang.to_string(), Counts::default());
@@ -205,35 +206,18 @@ impl<'a> Run<'a> {
     }
 }
 
-fn count(texts: &[(String, String)]) -> BTreeMap<&str, Counts> {
+fn count<'t>(parts: &Parts, texts: &'t [(String, String)]) -> Result<BTreeMap<&'t str, Counts>> {
     let mut by_lang: BTreeMap<&str, Counts> = BTreeMap::new();
-    let mut word = String::new();
     for (lang, text) in texts {
         let counts = by_lang.entry(lang).or_default();
-        let normal;
-        let text = match text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-            true => text.as_str(),
-            false => {
-                normal = text.nfkc().collect::<String>();
-                &normal
+        parts.words(text, |word| match counts.get_mut(word) {
+            Some(n) => *n += 1,
+            None => {
+                counts.insert(word.into(), 1);
             }
-        };
-        for piece in text.split(|c: char| c.is_whitespace() || c == METASPACE) {
-            if piece.is_empty() {
-                continue;
-            }
-            word.clear();
-            word.push(METASPACE);
-            word.push_str(piece);
-            match counts.get_mut(word.as_str()) {
-                Some(n) => *n += 1,
-                None => {
-                    counts.insert(word.as_str().into(), 1);
-                }
-            }
-        }
+        })?;
     }
-    by_lang
+    Ok(by_lang)
 }
 
 /// Hashes words by all their letters at once.
@@ -256,10 +240,12 @@ impl Hasher for Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::train::TrainSpec;
 
     fn counted(memory: usize, texts: &[(&str, String)]) -> Vec<(String, String, u64)> {
         let dir = tempfile::tempdir().unwrap();
-        let mut counter = WordCounter::new(dir.path(), memory);
+        let parts = Parts::new(&TrainSpec::default(), false).unwrap();
+        let mut counter = WordCounter::new(dir.path(), memory, &parts);
         for (lang, text) in texts {
             counter.add(lang, text).unwrap();
             counter.count().unwrap();

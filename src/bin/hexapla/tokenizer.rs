@@ -34,7 +34,7 @@ enum Verb {
         /// The folder of the tokenizer, which `transformers` opens
         #[arg(short, long, value_name = "DIR")]
         out: PathBuf,
-        /// How the vocabulary is learned: unigram or bpe
+        /// How the vocabulary is learned: unigram, bpe, char or byte
         #[arg(long, value_name = "KIND", default_value = "unigram")]
         kind: String,
         /// Tokens in all
@@ -52,6 +52,25 @@ enum Verb {
         /// Write characters without a token as unknown rather than in bytes
         #[arg(long)]
         no_byte_fallback: bool,
+        /// The form of text: nfkc, nmt_nfkc, nfc or none [default: nfkc, for byte none]
+        #[arg(long, value_name = "FORM")]
+        normalizer: Option<String>,
+        /// Drop the case of letters
+        #[arg(long)]
+        lowercase: bool,
+        /// Drop marks above and below letters
+        #[arg(long)]
+        strip_accents: bool,
+        /// What no token reaches across: metaspace, whitespace, bert or byte_level [default:
+        /// metaspace, for byte byte_level]
+        #[arg(long, value_name = "NAME")]
+        pre_tokenizer: Option<String>,
+        /// Make each digit a token by itself
+        #[arg(long)]
+        split_digits: bool,
+        /// Add a token `<2deu_Latn>` for each language
+        #[arg(long)]
+        lang_tokens: bool,
         /// Decides which documents are sampled
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
@@ -88,6 +107,12 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
             max_chars,
             coverage,
             no_byte_fallback,
+            normalizer,
+            lowercase,
+            strip_accents,
+            pre_tokenizer,
+            split_digits,
+            lang_tokens,
             seed,
             tables,
         } => {
@@ -99,6 +124,12 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 max_chars: parse_count(&max_chars)?,
                 coverage,
                 byte_fallback: !no_byte_fallback,
+                normalizer,
+                lowercase,
+                strip_accents,
+                pre_tokenizer,
+                split_digits,
+                lang_tokens,
                 seed,
                 ..TrainSpec::default()
             };

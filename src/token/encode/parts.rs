@@ -51,9 +51,18 @@ pub(super) struct Words {
     prepend: bool,
 }
 
-/// The parts of a tokenizer; without words when those are up to the crate. `None` when a part may
-/// look at more than a stretch.
-pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Option<Words>)> {
+/// What a stretch is handed to the model as.
+pub(super) enum Units {
+    /// Words that we cut ourselves.
+    Words(Words),
+    /// Its bytes.
+    Bytes,
+    /// What the crate makes of it.
+    Crate,
+}
+
+/// The parts of a tokenizer. `None` when a part may look at more than a stretch.
+pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Units)> {
     let json = |part: serde_json::Result<Value>| part.ok();
     let normalizers = flat(json(serde_json::to_value(inner.get_normalizer()))?, "normalizers");
     let splitters = flat(json(serde_json::to_value(inner.get_pre_tokenizer()))?, "pretokenizers");
@@ -71,14 +80,27 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Option<Wo
         let usable = known && metaspace["split"] == true && mark != ' ';
         usable.then_some(Words { mark, split, prepend: scheme != "never" })
     };
-    let (at, words) = match names.as_slice() {
-        ["WhitespaceSplit", "Metaspace"] => (Before::White, Some(words(&splitters[1], true)?)),
-        ["Metaspace"] => (Before::Space, Some(words(&splitters[0], false)?)),
-        ["WhitespaceSplit" | "Whitespace" | "BertPreTokenizer"] => (Before::White, None),
-        ["ByteLevel"] => {
-            let part = &splitters[0];
-            let known = part["use_regex"] == true && part["add_prefix_space"] == false;
-            known.then_some((Before::Space, None))?
+    let (at, units) = match names.as_slice() {
+        ["WhitespaceSplit", "Metaspace"] => {
+            (Before::White, Units::Words(words(&splitters[1], true)?))
+        }
+        // What cuts the words further never sees two of them.
+        ["WhitespaceSplit", "Metaspace", further @ ..]
+            if further.iter().all(|part| ["Split", "Punctuation", "Digits"].contains(part)) =>
+        {
+            words(&splitters[1], true)?;
+            (Before::White, Units::Crate)
+        }
+        ["Metaspace"] => (Before::Space, Units::Words(words(&splitters[0], false)?)),
+        ["WhitespaceSplit" | "Whitespace" | "BertPreTokenizer"] => (Before::White, Units::Crate),
+        ["ByteLevel"] | ["Digits", "ByteLevel"] => {
+            let part = &splitters[splitters.len() - 1];
+            let units = match part["use_regex"] == true {
+                true => Units::Crate,
+                false if splitters.len() == 1 => Units::Bytes,
+                false => return None,
+            };
+            (part["add_prefix_space"] == false).then_some((Before::Space, units))?
         }
         _ => return None,
     };
@@ -103,8 +125,10 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Option<Wo
                     let bytes = text.bytes().filter(u8::is_ascii);
                     bytes.for_each(|byte| plain[usize::from(byte)] = false);
                 }
-                // Spaces in a row are not cut apart then.
-                (_, Value::String(regex)) if regex == " {2,}" => firm = true,
+                // Spaces in a row, or at an end, are not cut apart then.
+                (_, Value::String(regex)) if [r" {2,}", r"\A +| +\z"].contains(&regex.as_str()) => {
+                    firm = true;
+                }
                 _ => return None,
             },
             _ => return None,
@@ -136,7 +160,7 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Option<Wo
             Form::Plain(Box::new(plain))
         }
     };
-    Some((Cuts { at, white, clusters, firm }, form, words))
+    Some((Cuts { at, white, clusters, firm }, form, units))
 }
 
 /// A part, or the parts of a sequence.

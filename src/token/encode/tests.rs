@@ -57,6 +57,33 @@ fn splitters() -> Vec<Value> {
     ]
 }
 
+/// One of each choice of training.
+fn choices() -> Vec<Tokenizer> {
+    use crate::token::train::{KINDS, NORMALIZERS, PRE_TOKENIZERS, TrainSpec};
+    let mut all = Vec::new();
+    for (i, kind) in KINDS.iter().enumerate() {
+        for (j, cut) in PRE_TOKENIZERS.iter().enumerate() {
+            for (k, form) in NORMALIZERS.iter().enumerate() {
+                let byte = kind.name == "byte";
+                if byte && cut.name != "byte_level" {
+                    continue;
+                }
+                let spec = TrainSpec {
+                    normalizer: Some(form.name.into()),
+                    pre_tokenizer: (!byte).then(|| cut.name.into()),
+                    lowercase: (i + j + k) % 3 == 0,
+                    strip_accents: (i + j + k) % 4 == 1,
+                    split_digits: (i + j + k) % 2 == 0,
+                    lang_tokens: k == 0,
+                    ..spec(kind.name, 700)
+                };
+                all.push(trained(&spec, &texts()).unwrap());
+            }
+        }
+    }
+    all
+}
+
 fn same(tokenizer: &Tokenizer, text: &str) {
     let crate_ids: Vec<i32> =
         tokenizer.by_crate(text).unwrap().into_iter().filter_map(|id| tokenizer.kept(id)).collect();
@@ -81,7 +108,9 @@ fn ids_are_those_of_the_crate() {
     let all = tokenizers();
     // `first` is known without normalisers that drop letters alone.
     assert_eq!(all.iter().filter(|t| t.encoder.is_none()).count(), 2 * 4);
-    for tokenizer in all {
+    let choices = choices();
+    assert!(choices.iter().all(|t| t.encoder.is_some()));
+    for tokenizer in all.into_iter().chain(choices) {
         for text in HARD {
             same(&tokenizer, text);
         }
@@ -126,7 +155,8 @@ proptest! {
         any in ".{0,12}",
     ) {
         use std::sync::LazyLock;
-        static ALL: LazyLock<Vec<Tokenizer>> = LazyLock::new(tokenizers);
+        static ALL: LazyLock<Vec<Tokenizer>> =
+            LazyLock::new(|| tokenizers().into_iter().chain(choices()).collect());
         let text = parts.concat() + &any;
         for tokenizer in ALL.iter() {
             same(tokenizer, &text);
