@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-export check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
+	check-export check-tokenizers check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -94,6 +94,12 @@ check-export: ## every export format, read back by the engine that it is for
 	$(ENV)
 	cargo build --locked
 	scripts/check-export.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-tokenizers: ## SentencePiece's models as its own package reads them, ours as transformers does
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-tokenizers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
 	@scripts/tools.sh c++ cargo python3 pip

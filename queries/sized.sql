@@ -34,7 +34,8 @@ SELECT doc_id,
        kind,
        lang,
        source,
-       tokens,
+       -- With those that begin and end a text, as packs have them; what is empty is not packed.
+       CASE WHEN tokens = 0 THEN 0 WHEN kind = 'pairs' THEN tokens + 4 ELSE tokens + 2 END AS tokens,
        CAST(chars AS BIGINT) AS chars,
        CAST(bytes AS BIGINT) AS bytes,
        -- The weights of FineWeb-2 (arXiv 2506.20920) by the size of the cluster.

@@ -1,6 +1,6 @@
 //! Tokenizers from the rows of a query, and what a tokenizer makes of each language of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -53,6 +53,33 @@ pub fn evaluate(session: &Session, sql: &str, tokenizer: &Tokenizer) -> Result<E
         Ok(())
     })?;
     Ok(evaluation)
+}
+
+/// The ids that the texts of a query, in its column `text`, are encoded as.
+///
+/// Errors when the column is missing.
+pub fn used(session: &Session, sql: &str, tokenizer: &Tokenizer) -> Result<BTreeSet<i32>> {
+    let schema = session.schema(sql)?;
+    column(&schema, sql, "text")?;
+    let mut seen = vec![false; tokenizer.vocab_size()];
+    let asked = format!("SELECT text FROM ({sql}) AS asked WHERE text IS NOT NULL");
+    session.stream(&asked, &mut |batch| {
+        let texts = views(&batch, 0)?;
+        let encoded: Vec<Vec<i32>> = (0..batch.num_rows())
+            .into_par_iter()
+            .map(|row| {
+                let mut ids = tokenizer.encode(texts.value(row))?;
+                ids.sort_unstable();
+                ids.dedup();
+                Ok(ids)
+            })
+            .collect::<Result<_>>()?;
+        for id in encoded.into_iter().flatten() {
+            seen[id as usize] = true;
+        }
+        Ok(())
+    })?;
+    Ok((0..).zip(seen).filter_map(|(id, seen)| seen.then_some(id)).collect())
 }
 
 /// The tokenizers that a project has built, and those that lie at paths, by the name given.

@@ -17,6 +17,7 @@ mod section;
 mod svg;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 pub use gather::gather;
 pub use model::{

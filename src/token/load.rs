@@ -165,3 +165,52 @@ fn written(json: &Value) -> Result<String> {
     text.push('\n');
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Tokenizer;
+    use crate::token::train::tests::{spec, texts, trained};
+
+    #[test]
+    fn merges_over_bytes_are_read_from_their_two_files() {
+        let spec = crate::token::train::TrainSpec {
+            pre_tokenizer: Some("byte_level".into()),
+            normalizer: Some("none".into()),
+            ..spec("bpe", 600)
+        };
+        let own = trained(&spec, &texts()).unwrap();
+        let json: Value = serde_json::from_str(own.json()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let merges: Vec<String> = json["model"]["merges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| format!("{} {}\n", m[0].as_str().unwrap(), m[1].as_str().unwrap()))
+            .collect();
+        let (vocab, lines) = (json["model"]["vocab"].to_string(), merges.concat());
+        fs::write(dir.path().join("vocab.json"), vocab).unwrap();
+        fs::write(dir.path().join("merges.txt"), format!("#version: 0.2\n{lines}")).unwrap();
+        let read = Tokenizer::load(dir.path()).unwrap();
+        assert_eq!(read.special(), own.special());
+        for (_, _, text) in texts() {
+            assert_eq!(read.encode(&text).unwrap(), own.encode(&text).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_bert_are_read_from_their_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let pieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nveður\nve\n##ður\n,\n天\n気\n";
+        fs::write(dir.path().join("vocab.txt"), pieces).unwrap();
+        let config = "{\"do_lower_case\": true, \"strip_accents\": false}";
+        fs::write(dir.path().join("tokenizer_config.json"), config).unwrap();
+        let read = Tokenizer::load(dir.path()).unwrap();
+        assert_eq!(read.encode("Veður,VEÐUR 天気 ??").unwrap(), [5, 8, 5, 9, 10, 1, 1]);
+        let special = read.special();
+        assert_eq!((special.bos, special.eos, special.mask), (2, 3, Some(4)));
+        fs::write(dir.path().join("vocab.txt"), "a\nb\n").unwrap();
+        let error = Tokenizer::load(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("no list of BERT's pieces"), "{error}");
+    }
+}

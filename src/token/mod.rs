@@ -8,6 +8,7 @@ pub mod functions;
 pub mod pack;
 pub mod tokenizer;
 pub mod train;
+pub mod trim;
 
 mod bpe;
 mod encode;

@@ -39,7 +39,7 @@ pub struct Tokenizer {
     // Faster than the crate, with the same results; none of a tokenizer that only the crate knows.
     pub(super) encoder: Option<Encoder>,
     json: String,
-    config: Map<String, Value>,
+    pub(super) config: Map<String, Value>,
     special: Special,
     // Ids that no text may yield: all special tokens but the unknown one.
     reserved: BTreeSet<u32>,

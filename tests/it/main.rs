@@ -16,6 +16,7 @@ mod shared;
 mod show;
 mod slt;
 mod tidy;
+mod tokenizer;
 #[cfg(feature = "train")]
 mod train;
 mod util;

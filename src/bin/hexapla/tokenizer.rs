@@ -1,21 +1,24 @@
-//! `hexapla tokenizer`: tokenizers from a query, and what one makes of each language.
+//! `hexapla tokenizer`: tokenizers from a query, what one makes of each language, and smaller ones.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
-use hexapla::error::Result;
+use hexapla::error::{Error, Result};
 use hexapla::project::config::{PROJECT_FILE, parse_bytes, parse_count};
 use hexapla::project::{Project, tokens};
+use hexapla::report;
+use hexapla::report::tokens::{LangRates, TokenizerRates};
 use hexapla::token::evaluate::{Evaluation, LangTokens};
 use hexapla::token::train::TrainSpec;
+use hexapla::token::trim;
 use serde_json::{Map, json};
 
 use crate::table::{self, Format};
 use crate::ui::{Ui, group};
 
-/// Train and evaluate tokenizers
+/// Train, evaluate and trim tokenizers
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -77,6 +80,29 @@ enum Verb {
         #[command(flatten)]
         tables: crate::sql::TableArgs,
     },
+    /// Drop the tokens that the texts of a query have no use for, and the model rows that go with
+    /// them
+    Trim {
+        /// A tokenizer of the project by name, a `tokenizer.json`, a `.model`, or a folder with one
+        #[arg(value_name = "TOKENIZER")]
+        tokenizer: String,
+        /// A query that gives `text`
+        #[arg(short = 'c', value_name = "QUERY")]
+        query: String,
+        /// The folder to write
+        #[arg(short, long, value_name = "DIR")]
+        out: PathBuf,
+        /// A Hugging Face folder with config.json and safetensors: its embeddings, output layer and
+        /// biases lose the same rows
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Drop single characters too that no text uses; without it all stay, so that other texts
+        /// can still be spelled
+        #[arg(long)]
+        drop_characters: bool,
+        #[command(flatten)]
+        tables: crate::sql::TableArgs,
+    },
     /// Count what a tokenizer makes of each language that a query gives
     Eval {
         /// A tokenizer of the project by name, a `tokenizer.json`, or a folder with one; may be
@@ -90,6 +116,9 @@ enum Verb {
         /// The language that parity is relative to
         #[arg(long, value_name = "LANG", default_value = "eng_Latn")]
         reference: String,
+        /// Write the same as a page of charts
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
         #[command(flatten)]
         tables: crate::sql::TableArgs,
     },
@@ -136,7 +165,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
             let limit = tables.memory_limit.as_deref().map(parse_bytes).transpose()?;
             let memory = limit.map_or(512 << 20, |limit| limit / 8);
             let tokenizer = tokens::train(&session, &query, &spec, memory)?;
-            std::fs::create_dir_all(&out).map_err(|e| hexapla::error::Error::io(&out, e))?;
+            std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
             tokenizer.save_to(&out)?;
             let found = json!({
                 "folder": out.display().to_string(),
@@ -154,15 +183,62 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
                 )),
             }
         }
-        Verb::Eval { tokenizers, query, reference, tables } => {
+        Verb::Trim { tokenizer, query, out, model, drop_characters, tables } => {
             let session = crate::sql::session(&tables)?;
-            let dir = &tables.project.project;
-            let project =
-                dir.join(PROJECT_FILE).exists().then(|| Project::open(dir)).transpose()?;
+            let full = tokens::named(project(&tables)?.as_ref(), &tokenizer)?;
+            let mut used = tokens::used(&session, &query, &full)?;
+            let pieces = used.len();
+            if let Some(model) = &model {
+                used.extend(trim::named_ids(model)?);
+            }
+            let characters =
+                if drop_characters { trim::Characters::Used } else { trim::Characters::All };
+            let trimmed = trim::trim(&full, &used, characters)?;
+            let tensors = match &model {
+                Some(model) => trim::model(model, &out, &trimmed)?,
+                None => {
+                    std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
+                    trimmed.tokenizer.save_to(&out)?;
+                    0
+                }
+            };
+            let (before, after) = (full.vocab_size(), trimmed.kept.len());
+            let found = json!({
+                "folder": out.display().to_string(),
+                "used": pieces,
+                "before": before,
+                "after": after,
+                "tensors": tensors,
+                "fingerprint": trimmed.tokenizer.fingerprint(),
+            });
+            match ui.json() {
+                true => ui.object(&found)?,
+                false => ui.say(format!(
+                    "{}: {} of {} tokens, of which the texts use {}{}",
+                    out.display(),
+                    group(after as u64),
+                    group(before as u64),
+                    group(pieces as u64),
+                    match model {
+                        Some(_) => format!("; {tensors} tensors have fewer rows"),
+                        None => String::new(),
+                    }
+                )),
+            }
+        }
+        Verb::Eval { tokenizers, query, reference, plot, tables } => {
+            let session = crate::sql::session(&tables)?;
+            let project = project(&tables)?;
             let mut found = Vec::new();
             for name in &tokenizers {
                 let tokenizer = tokens::named(project.as_ref(), name)?;
                 found.push((name, tokens::evaluate(&session, &query, &tokenizer)?));
+            }
+            if let Some(path) = plot {
+                let rates: Vec<TokenizerRates> =
+                    found.iter().map(|(name, of)| rates(name, of, &reference)).collect();
+                let page = report::tokens::tokenizers(&rates, &reference);
+                hexapla::store::manifest::replace(&path, page.as_bytes())?;
             }
             if ui.json() {
                 let of = |(name, of): &(&String, Evaluation)| values(name, of, &reference);
@@ -178,6 +254,24 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The project in the folder that is asked for, if there is one.
+fn project(tables: &crate::sql::TableArgs) -> Result<Option<Project>> {
+    let dir = &tables.project.project;
+    dir.join(PROJECT_FILE).exists().then(|| Project::open(dir)).transpose()
+}
+
+fn rates(name: &str, evaluation: &Evaluation, reference: &str) -> TokenizerRates {
+    let of = |(lang, sums): (&str, &LangTokens)| LangRates {
+        lang: lang.into(),
+        parity: evaluation.parity(lang, reference).map(|(parity, _)| parity),
+        fertility: sums.fertility(),
+        bytes_per_token: sums.bytes_per_token(),
+        unknown: sums.unknown_rate(),
+        byte_fallback: sums.fallback_rate(),
+    };
+    TokenizerRates { name: name.into(), langs: evaluation.languages().map(of).collect() }
 }
 
 fn values(name: &str, evaluation: &Evaluation, reference: &str) -> serde_json::Value {

@@ -42,7 +42,7 @@ pub(super) const SECTIONS: &[fn(&Report) -> Option<Section>] = &[
 ];
 
 /// A chart with what it says, and the numbers behind it.
-fn figure(caption: &str, legend: &[(&str, &str)], chart: &str, numbers: &str) -> String {
+pub(super) fn figure(caption: &str, legend: &[(&str, &str)], chart: &str, numbers: &str) -> String {
     let legend: String = legend
         .iter()
         .map(|(class, words)| {
