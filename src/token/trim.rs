@@ -118,7 +118,7 @@ pub fn model(from: &Path, to: &Path, trimmed: &Trimmed) -> Result<usize> {
         ));
     };
     let rows = config["vocab_size"].as_u64().ok_or_else(|| {
-        Error::input(&from.join("config.json"), "no `vocab_size`, so rows cannot be told")
+        Error::input(from.join("config.json"), "no `vocab_size`, so rows cannot be told")
     })? as usize;
     if let Some(last) = trimmed.kept.last().filter(|id| **id as usize >= rows) {
         return Err(Error::input(

@@ -111,7 +111,7 @@ enum Way {
     /// Those of XLM-R: NFKC, white space.
     Plain,
     /// By the crate.
-    Crate(Option<NormalizerWrapper>, PreTokenizerWrapper),
+    Crate(Box<(Option<NormalizerWrapper>, PreTokenizerWrapper)>),
 }
 
 impl Parts {
@@ -155,10 +155,10 @@ impl Parts {
         let wrong = |e: serde_json::Error| Error::internal(format!("parts of a tokenizer: {e}"));
         let way = match plain {
             true => Way::Plain,
-            false => Way::Crate(
+            false => Way::Crate(Box::new((
                 serde_json::from_value(normalizer.clone()).map_err(wrong)?,
                 serde_json::from_value(pre_tokenizer.clone()).map_err(wrong)?,
-            ),
+            ))),
         };
         let decoder = match bytes {
             true => json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
@@ -188,7 +188,8 @@ impl Parts {
     pub fn words(&self, text: &str, mut each: impl FnMut(&str)) -> Result<()> {
         match &self.way {
             Way::Plain => plain(text, each),
-            Way::Crate(normalizer, cut) => {
+            Way::Crate(parts) => {
+                let (normalizer, cut) = &**parts;
                 let failed = |e| Error::internal(format!("a text cannot be cut into words: {e}"));
                 let mut string = NormalizedString::from(text);
                 if let Some(normalizer) = normalizer {
