@@ -24,6 +24,7 @@ mod learn;
 #[path = "learn_disabled.rs"]
 mod learn;
 mod mixture;
+mod pack;
 mod text;
 
 use std::collections::BTreeMap;
