@@ -9,6 +9,7 @@ pub mod explain;
 pub mod init;
 pub mod lid;
 pub mod node;
+pub mod packed;
 pub mod show;
 pub mod thresholds;
 pub mod tokens;
