@@ -6,11 +6,16 @@
 //! deadline; Liu and Layland 1973, Baruah et al. 1996). So no group is ever more than one
 //! micro-batch off its share, for any prefix; plain largest deficit falls 1.7 behind with many
 //! groups. No randomness, no data: a block counts as its rows times the group's mean tokens a row.
+//!
+//! In tokens drawn in all, a group of share w with a block of t tokens before it that has b to its
+//! balance now may be drawn from when b is more than -w·t, and must be before it is more than t: at
+//! now + (t - b) / w. Both times hold until the group is drawn, when the next ones follow from them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::due::Due;
 use super::exact;
 use super::order::{Block, BlockOrder};
 use crate::error::{Error, Result};
@@ -55,6 +60,12 @@ pub struct DrawState {
     /// By group: tokens it should have had less tokens it had.
     #[serde(with = "exact::map")]
     pub balance: BTreeMap<String, f64>,
+    /// By group: its share, where it has one.
+    #[serde(with = "exact::map", default)]
+    pub share: BTreeMap<String, f64>,
+    /// By group: the tokens drawn in all by which its next block must be drawn, where it has a share.
+    #[serde(with = "exact::map", default)]
+    pub deadline: BTreeMap<String, f64>,
 }
 
 /// Draws groups and their blocks.
@@ -63,20 +74,61 @@ pub struct Draw {
     sources: Vec<Source>,
     // Where each stage ends, and its weights.
     stages: Vec<(f64, Weights)>,
+    stage: usize,
     drawn: u64,
     tokens: f64,
-    blocks: Vec<u64>,
-    drawn_tokens: Vec<f64>,
-    balance: Vec<f64>,
-    // What follows from `blocks`, by source: the tokens of the next block, its place in the epoch,
-    // and the place of the epoch's short block with its rows.
-    upcoming: Vec<f64>,
-    within: Vec<u64>,
-    short: Vec<(u64, u64)>,
-    // What never changes: blocks of an epoch, rows of a block that is not short, tokens of a row.
-    counts: Vec<u64>,
-    full: Vec<u64>,
-    mean: Vec<f64>,
+    due: Due,
+    // By source.
+    cursors: Vec<Cursor>,
+}
+
+/// How far a group is, and what follows from it.
+#[derive(Debug, Clone, Default)]
+struct Cursor {
+    /// Blocks and tokens drawn.
+    blocks: u64,
+    drawn: f64,
+    /// The tokens drawn in all by which its next block must be drawn, where it has a share.
+    deadline: f64,
+    /// Without a share: what it is owed, or had before.
+    resting: f64,
+    /// The tokens of the next block, and its place in the epoch.
+    upcoming: f64,
+    within: u64,
+    /// The place of the epoch's short block, and its tokens.
+    short: (u64, f64),
+    /// What never changes: blocks of an epoch, tokens of a block that is not short and of a row.
+    count: u64,
+    full: f64,
+    mean: f64,
+}
+
+impl Cursor {
+    /// At the beginning of a source.
+    fn new(source: &Source) -> Self {
+        let mean = source.tokens as f64 / source.rows.max(1) as f64;
+        let full = mean * source.order.batch_rows() as f64;
+        let mut cursor = Self { count: source.order.blocks(), full, mean, ..Self::default() };
+        cursor.look_ahead(source);
+        cursor
+    }
+
+    /// Finds the place in the epoch from `blocks`.
+    fn look_ahead(&mut self, source: &Source) {
+        if source.rows > 0 {
+            self.within = self.blocks % self.count;
+            let short = source.order.short(self.blocks / self.count);
+            let tokens = |(place, rows)| (place, self.mean * rows as f64);
+            self.short = short.map_or((u64::MAX, 0.0), tokens);
+            self.see();
+        }
+    }
+
+    /// The tokens of the next block.
+    fn see(&mut self) {
+        let (place, tokens) = self.short;
+        self.upcoming = if self.within == place { tokens } else { self.full };
+    }
 }
 
 /// The weights of a stage by source; they sum to 1.
@@ -120,23 +172,17 @@ impl Draw {
             let until = if last { f64::INFINITY } else { until as f64 };
             all.push((until, Weights { share, inverse }));
         }
-        let n = sources.len();
+        let shares = (0..sources.len()).map(|i| all.iter().map(|(_, w)| w.share[i]).sum());
         let mut draw = Self {
-            counts: sources.iter().map(|s| s.order.blocks()).collect(),
-            full: sources.iter().map(|s| s.order.batch_rows()).collect(),
-            mean: sources.iter().map(|s| s.tokens as f64 / s.rows.max(1) as f64).collect(),
-            within: vec![0; n],
-            short: vec![(u64::MAX, 0); n],
+            due: Due::new(&shares.collect::<Vec<f64>>()),
+            cursors: sources.iter().map(Cursor::new).collect(),
             sources,
             stages: all,
+            stage: 0,
             drawn: 0,
             tokens: 0.0,
-            blocks: vec![0; n],
-            drawn_tokens: vec![0.0; n],
-            balance: vec![0.0; n],
-            upcoming: vec![0.0; n],
         };
-        (0..n).for_each(|i| draw.look_ahead(i));
+        draw.set_balance(&vec![0.0; draw.sources.len()]);
         Ok(draw)
     }
 
@@ -147,68 +193,70 @@ impl Draw {
         let source = &self.sources[group];
         match source.rows {
             0 => (group, EMPTY),
-            _ => (group, source.order.at(self.blocks[group] - 1)),
+            _ => (group, source.order.at(self.cursors[group].blocks - 1)),
         }
     }
 
-    /// Goes by the next micro-batch, and tells its group: only arithmetic, a pass over the groups.
+    /// Goes by the next micro-batch, and tells its group: only arithmetic, a look at each group.
     pub fn pass(&mut self) -> usize {
-        let stage = self.stage();
-        let Weights { share, inverse } = &self.stages[stage].1;
-        // The group that is due first among those that may be drawn; else the one that soonest may.
-        let (mut due, mut chosen) = (f64::INFINITY, None);
-        let (mut late, mut waiting) = (f64::INFINITY, None);
-        let groups = share.iter().zip(inverse).zip(&self.balance).zip(&self.upcoming).enumerate();
-        for (i, (((share, inverse), balance), upcoming)) in groups {
-            if *share <= 0.0 {
-                continue;
-            }
-            let entitled = balance + share * upcoming;
-            if entitled > 0.0 {
-                let at = (upcoming - balance) * inverse;
-                if at < due {
-                    (due, chosen) = (at, Some(i));
-                }
-            } else if -entitled < late {
-                (late, waiting) = (-entitled, Some(i));
-            }
-        }
-        // `new` has seen to it that each stage has a group with weight and rows.
-        let Some(chosen) = chosen.or(waiting) else { return 0 };
-        let tokens = self.upcoming[chosen];
-        for (balance, share) in self.balance.iter_mut().zip(share) {
-            *balance += share * tokens;
-        }
-        self.balance[chosen] -= tokens;
-        self.drawn_tokens[chosen] += tokens;
-        self.tokens += tokens;
-        self.blocks[chosen] += 1;
-        self.within[chosen] += 1;
+        let group = self.due.first(self.tokens);
+        let cursor = &mut self.cursors[group];
+        cursor.drawn += cursor.upcoming;
+        self.tokens += cursor.upcoming;
         self.drawn += 1;
-        if self.within[chosen] == self.counts[chosen] {
-            self.look_ahead(chosen);
+        cursor.blocks += 1;
+        cursor.within += 1;
+        if cursor.within == cursor.count {
+            cursor.look_ahead(&self.sources[group]);
         } else {
-            self.upcoming[chosen] = self.size(chosen);
+            cursor.see();
         }
-        chosen
+        let (until, weights) = &self.stages[self.stage];
+        let period = cursor.upcoming * weights.inverse[group];
+        // As `schedule` has it.
+        cursor.deadline += period;
+        self.due.set(group, cursor.deadline - period - cursor.upcoming, cursor.deadline);
+        if self.tokens >= *until {
+            let balance = self.balance();
+            self.stage = self.stage_at(self.tokens);
+            self.set_balance(&balance);
+        }
+        group
     }
 
-    /// Finds the place in the epoch from `blocks`.
-    fn look_ahead(&mut self, i: usize) {
-        let source = &self.sources[i];
-        if source.rows > 0 {
-            let epoch = self.blocks[i] / self.counts[i];
-            self.within[i] = self.blocks[i] % self.counts[i];
-            self.short[i] = source.order.short(epoch).unwrap_or((u64::MAX, 0));
-            self.upcoming[i] = self.size(i);
-        }
+    /// Sets the deadline of a group's next block; when it may be drawn follows from it.
+    fn schedule(&mut self, group: usize, deadline: f64) {
+        let cursor = &mut self.cursors[group];
+        let period = cursor.upcoming * self.stages[self.stage].1.inverse[group];
+        cursor.deadline = deadline;
+        self.due.set(group, deadline - period - cursor.upcoming, deadline);
     }
 
-    /// The tokens of the next block of a group.
-    fn size(&self, i: usize) -> f64 {
-        let (place, rows) = self.short[i];
-        let rows = if self.within[i] == place { rows } else { self.full[i] };
-        self.mean[i] * rows as f64
+    /// Of each group the tokens that it should have had less those that it had.
+    fn balance(&self) -> Vec<f64> {
+        let share = &self.stages[self.stage].1.share;
+        share
+            .iter()
+            .zip(&self.cursors)
+            .map(|(share, cursor)| match *share > 0.0 {
+                true => cursor.upcoming - share * (cursor.deadline - self.tokens),
+                false => cursor.resting,
+            })
+            .collect()
+    }
+
+    /// Sets the times of all groups from their balances, under the weights of the stage.
+    fn set_balance(&mut self, balance: &[f64]) {
+        for (i, balance) in balance.iter().enumerate() {
+            let Weights { share, inverse } = &self.stages[self.stage].1;
+            if share[i] > 0.0 {
+                let upcoming = self.cursors[i].upcoming;
+                self.schedule(i, self.tokens + (upcoming - balance) * inverse[i]);
+            } else {
+                self.cursors[i].resting = *balance;
+                self.due.never(i);
+            }
+        }
     }
 
     /// Micro-batches drawn so far.
@@ -223,7 +271,11 @@ impl Draw {
 
     /// The stage of the next micro-batch, from 0.
     pub fn stage(&self) -> usize {
-        let at = self.stages.iter().position(|(until, _)| self.tokens < *until);
+        self.stage
+    }
+
+    fn stage_at(&self, tokens: f64) -> usize {
+        let at = self.stages.iter().position(|(until, _)| tokens < *until);
         at.unwrap_or(self.stages.len() - 1)
     }
 
@@ -240,18 +292,15 @@ impl Draw {
     /// How often a group was gone through, in epochs and parts of the current one.
     pub fn epochs(&self, source: usize) -> f64 {
         let blocks = self.sources[source].order.blocks().max(1);
-        self.blocks[source] as f64 / blocks as f64
+        self.cursors[source].blocks as f64 / blocks as f64
     }
 
     /// Goes to a micro-batch by repeating the arithmetic of all before it; reads no data.
     pub fn seek(&mut self, micro_batch: u64) {
         if micro_batch < self.drawn {
-            self.drawn = 0;
-            self.tokens = 0.0;
-            self.blocks.fill(0);
-            self.drawn_tokens.fill(0.0);
-            self.balance.fill(0.0);
-            (0..self.sources.len()).for_each(|i| self.look_ahead(i));
+            self.cursors = self.sources.iter().map(Cursor::new).collect();
+            (self.stage, self.drawn, self.tokens) = (0, 0, 0.0);
+            self.set_balance(&vec![0.0; self.sources.len()]);
         }
         while self.drawn < micro_batch {
             self.pass();
@@ -260,21 +309,26 @@ impl Draw {
 
     /// The position, to be kept in a checkpoint.
     pub fn state(&self) -> DrawState {
-        let by_name = |values: &[f64]| {
-            self.sources.iter().zip(values).map(|(s, v)| (s.name.clone(), *v)).collect()
+        let balance = self.balance();
+        let numbers = |number: &dyn Fn(usize) -> f64| {
+            self.sources.iter().enumerate().map(|(i, s)| (s.name.clone(), number(i))).collect()
         };
+        let blocks = self.sources.iter().zip(&self.cursors);
         DrawState {
             drawn: self.drawn,
             tokens: self.tokens,
-            blocks: self
-                .sources
-                .iter()
-                .zip(&self.blocks)
-                .map(|(s, n)| (s.name.clone(), *n))
-                .collect(),
-            drawn_tokens: by_name(&self.drawn_tokens),
-            balance: by_name(&self.balance),
+            blocks: blocks.map(|(source, cursor)| (source.name.clone(), cursor.blocks)).collect(),
+            drawn_tokens: numbers(&|i| self.cursors[i].drawn),
+            balance: numbers(&|i| balance[i]),
+            share: self.of_shared(|i| self.weights()[i]),
+            deadline: self.of_shared(|i| self.cursors[i].deadline),
         }
+    }
+
+    /// A number of each group that has a share.
+    fn of_shared(&self, number: impl Fn(usize) -> f64) -> BTreeMap<String, f64> {
+        let shared = self.weights().iter().enumerate().filter(|(_, share)| **share > 0.0);
+        shared.map(|(i, _)| (self.sources[i].name.clone(), number(i))).collect()
     }
 
     /// Continues at a position, under the weights of this mixture: cursors survive a change of
@@ -286,14 +340,24 @@ impl Draw {
             return Err(Error::usage(format!("the position is of a pack with `{gone}`"))
                 .hint_with("continue with the pack that the run began with"));
         }
-        for (i, source) in self.sources.iter().enumerate() {
-            self.blocks[i] = state.blocks.get(&source.name).copied().unwrap_or(0);
-            self.drawn_tokens[i] = state.drawn_tokens.get(&source.name).copied().unwrap_or(0.0);
-            self.balance[i] = state.balance.get(&source.name).copied().unwrap_or(0.0);
+        for (source, cursor) in self.sources.iter().zip(&mut self.cursors) {
+            cursor.blocks = state.blocks.get(&source.name).copied().unwrap_or(0);
+            cursor.drawn = state.drawn_tokens.get(&source.name).copied().unwrap_or(0.0);
+            cursor.look_ahead(source);
         }
         self.drawn = state.drawn;
         self.tokens = state.tokens;
-        (0..self.sources.len()).for_each(|i| self.look_ahead(i));
+        self.stage = self.stage_at(self.tokens);
+        let balance = |s: &Source| state.balance.get(&s.name).copied().unwrap_or(0.0);
+        self.set_balance(&self.sources.iter().map(balance).collect::<Vec<_>>());
+        // Under the same weights the times are those that they were, to the bit.
+        if self.of_shared(|i| self.weights()[i]) == state.share {
+            for i in 0..self.sources.len() {
+                if let Some(deadline) = state.deadline.get(&self.sources[i].name) {
+                    self.schedule(i, *deadline);
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod draw;
+mod due;
 pub mod loader;
 pub mod order;
 

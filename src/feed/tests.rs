@@ -7,20 +7,22 @@ use std::sync::Arc;
 use super::*;
 use crate::feed::Loader;
 use crate::store::manifest::Manifest;
-use crate::token::pack::{self, PackOptions, PackWriter};
+use crate::token::pack::{self, GroupKind, PackOptions, PackWriter};
 use crate::token::tokenizer::tests::counting;
 
 /// A pack in which each row is one document of six tokens; `sizes` are documents by language.
 fn packed(dir: &Path, sizes: &[(&str, u64)]) -> Arc<Pack> {
     let tokenizer = counting(100);
     let options = PackOptions { length: 8, seed: 17, ..PackOptions::default() };
-    let mut writer = PackWriter::create(dir, &tokenizer, options).unwrap();
-    for (lang, size) in sizes {
+    let kind = |lang: &str| GroupKind::Documents { lang: lang.into() };
+    let groups = sizes.iter().map(|(lang, _)| (kind(lang), "".into())).collect();
+    let mut writer = PackWriter::create(dir, &tokenizer, options, groups).unwrap();
+    for (group, (_, size)) in sizes.iter().enumerate() {
         // The number of the document in base 100, twice.
         let text = |n: u64| format!("{0} {1} {2} {0} {1} {2}", n / 10_000, n / 100 % 100, n % 100);
-        writer.documents(lang, (0..*size).map(|n| Ok((n, text(n))))).unwrap();
+        writer.documents((0..*size).map(|n| Ok((group, n, text(n))))).unwrap();
     }
-    writer.finish(Manifest::default()).unwrap();
+    writer.finish(Manifest::default(), &mut |_| ()).unwrap();
     Arc::new(pack::open(dir).unwrap())
 }
 
@@ -256,13 +258,15 @@ fn another_text_leaves_all_others_where_they_are() {
     let options = PackOptions { length: 16, seed: 3, ..PackOptions::default() };
     let rows = |changed: &str| {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(dir.path(), &tokenizer, options.clone()).unwrap();
+        let groups = vec![(GroupKind::Documents { lang: "isl_Latn".into() }, "".into())];
+        let mut writer =
+            PackWriter::create(dir.path(), &tokenizer, options.clone(), groups).unwrap();
         let text = |n: u64| match n {
             7 => changed.to_string(),
             n => format!("{n} {n} {n}"),
         };
-        writer.documents("isl_Latn", (0..60).map(|n| Ok((n, text(n))))).unwrap();
-        writer.finish(Manifest::default()).unwrap();
+        writer.documents((0..60).map(|n| Ok((0, n, text(n))))).unwrap();
+        writer.finish(Manifest::default(), &mut |_| ()).unwrap();
         let pack = Arc::new(pack::open(dir.path()).unwrap());
         let feed_options = FeedOptions { batch_rows: 4, seed: 17, stages: Vec::new() };
         let mut feed = Feed::new(pack.clone(), &feed_options).unwrap();

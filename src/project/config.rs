@@ -274,6 +274,9 @@ pub struct PackConfig {
     pub tokenizer: String,
     /// Tokens in a row.
     pub length: usize,
+    /// Tokens that a piece of a document longer than a row repeats of the piece before it.
+    #[serde(default)]
+    pub overlap: usize,
 }
 
 /// One evaluation.
@@ -403,6 +406,12 @@ impl Config {
             }
             if !(8..=65_536).contains(&pack.length) {
                 return Err(Error::usage(format!("{place}: `length` must be in 8..=65536")));
+            }
+            if pack.overlap > (pack.length - 2) / 2 {
+                return Err(Error::usage(format!(
+                    "{place}: `overlap` must be in 0..={}, half of a row",
+                    (pack.length - 2) / 2
+                )));
             }
         }
         for (name, export) in &self.export {

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod init;
 pub mod lid;
 pub mod node;
+pub mod packed;
 pub mod show;
 pub mod thresholds;
 pub mod tokens;
@@ -24,6 +25,7 @@ mod learn;
 #[path = "learn_disabled.rs"]
 mod learn;
 mod mixture;
+mod pack;
 mod text;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,5 @@
-//! Building what reads text: tokenizers and packs.
-//!
-//! Text comes out of `documents` and `pairs` by merge joins on `doc_id`, streamed; nothing here
-//! holds more of it than a few batches.
+//! Building tokenizers, and how text is read: out of `documents` and `pairs` by merge joins on
+//! `doc_id`, streamed; nobody holds more of it than a few batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,11 +18,7 @@ use crate::sql::session::Session;
 use crate::store::manifest::{MANIFEST, Manifest, Part};
 use crate::store::verify::hash_file;
 use crate::token::functions::{self, Named};
-use crate::token::pack::{PackOptions, PackWriter};
 use crate::token::train;
-
-/// The folder of a pack's validation rows, inside the pack.
-pub const VALIDATION: &str = "validation";
 
 /// The texts that a tokenizer is trained on, in the order of their ids.
 const TRAINING_TEXTS: &[&str] = &[
@@ -121,114 +115,6 @@ impl Builder<'_> {
         }
         Ok(chars)
     }
-
-    pub(super) fn pack_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
-        let pack = self.project.pack(name)?;
-        found.add("length", pack.length.to_string());
-        found.add("seed", self.project.config.seed.to_string());
-        // The plan stands in for the selection that was made with it.
-        let selection = self.project.dir.join("tables").join(format!("selection.{}", pack.mix));
-        found.add("selection", Manifest::expect(&selection)?.content());
-        Ok(())
-    }
-
-    pub(super) fn build_pack(&self, name: &str, manifest: Manifest) -> Result<Manifest> {
-        let config = self.project.pack(name)?;
-        let tokenizer = self.tokenizers.get(&config.tokenizer).ok_or_else(|| {
-            Error::internal(format!("tokenizer `{}` was not taken up", config.tokenizer))
-        })?;
-        let dir = self.dir(&Node::Pack(name.into()));
-        let options = PackOptions {
-            length: config.length,
-            seed: self.project.config.seed,
-            // The queries that give the texts have the limit too, and use little of it.
-            memory: self.memory_limit()?.map_or(256 << 20, |limit| limit / 2),
-            ..PackOptions::default()
-        };
-        let groups = self.groups(&config.mix)?;
-        let total = groups.len() as u64 * 2;
-        for (part, validation) in [(dir.join(VALIDATION), true), (dir.clone(), false)] {
-            let mut writer = PackWriter::create(&part, tokenizer, options.clone())?;
-            for (i, (kind, lang, part)) in groups.iter().enumerate() {
-                // Held-out rows are told apart by language alone.
-                if validation && groups[..i].iter().any(|(k, l, _)| (k, l) == (kind, lang)) {
-                    continue;
-                }
-                let part = if validation { "" } else { part };
-                let done = i as u64 + if validation { 0 } else { groups.len() as u64 };
-                self.observer.progress(done, Some(total), "groups");
-                self.pack_group(&mut writer, &config.mix, (kind, lang, part), validation)
-                    .map_err(|e| e.within(lang))?;
-            }
-            writer.finish(manifest.clone())?;
-        }
-        Manifest::expect(&dir)
-    }
-
-    /// The groups that a mixture selects from, as (kind, lang, part).
-    fn groups(&self, mix: &str) -> Result<Vec<(String, String, String)>> {
-        let sql = format!(
-            "SELECT DISTINCT kind, lang, part FROM mix.\"{mix}\" WHERE target > 0 \
-             ORDER BY kind, lang, part"
-        );
-        let mut groups = Vec::new();
-        for batch in self.session.query(&sql)? {
-            let [kinds, langs, parts] = [0, 1, 2].map(|i| strings(&batch, i));
-            let (kinds, langs, parts) = (kinds?, langs?, parts?);
-            groups
-                .extend((0..batch.num_rows()).map(|i| {
-                    (kinds.value(i).into(), langs.value(i).into(), parts.value(i).into())
-                }));
-        }
-        Ok(groups)
-    }
-
-    fn pack_group(
-        &self,
-        writer: &mut PackWriter<'_>,
-        mix: &str,
-        (kind, lang, part): (&str, &str, &str),
-        validation: bool,
-    ) -> Result<()> {
-        writer.part(part);
-        let of_part = part.replace('\'', "''");
-        let quoted = lang.replace('\'', "''");
-        let pairs = kind == "pairs";
-        let (table, columns) =
-            if pairs { ("pairs", "x.src, x.tgt") } else { ("documents", "x.text") };
-        let of_lang = if pairs {
-            format!("concat(x.src_lang, '-', x.tgt_lang) = '{quoted}'")
-        } else {
-            format!("coalesce(m.lang, m.detected.lang) = '{quoted}'")
-        };
-        let sql = match (validation, pairs) {
-            (false, _) => format!(
-                "SELECT s.doc_id, {columns} FROM selection.\"{mix}\" s JOIN {table} x \
-                 ON s.doc_id = x.doc_id WHERE s.kind = '{kind}' AND s.lang = '{quoted}' \
-                 AND s.part = '{of_part}'"
-            ),
-            (true, true) => format!(
-                "SELECT s.doc_id, {columns} FROM split s JOIN pairs x ON s.doc_id = x.doc_id \
-                 WHERE s.split = 'validation' AND {of_lang}"
-            ),
-            (true, false) => format!(
-                "SELECT s.doc_id, {columns} FROM split s JOIN measured m ON s.doc_id = m.doc_id \
-                 JOIN documents x ON s.doc_id = x.doc_id WHERE s.split = 'validation' AND {of_lang}"
-            ),
-        };
-        streamed(&self.session, &[&sql], |batches| {
-            if pairs {
-                let rows = batches.flat_map(|b| each(b.and_then(|b| pairs_of(&b))));
-                let Some((src, tgt)) = lang.split_once('-') else {
-                    return Err(Error::internal(format!("`{lang}` is no language pair")));
-                };
-                writer.pairs(src, tgt, rows).map(|_| ())
-            } else {
-                let rows = batches.flat_map(|b| each(b.and_then(|b| documents_of(&b))));
-                writer.documents(lang, rows).map(|_| ())
-            }
-        })
-    }
 }
 
 /// Runs queries one after the other in a thread of their own and hands their batches to `use_them`,
@@ -298,17 +184,4 @@ fn texts_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String, St
         let there = langs.is_valid(i) && texts.is_valid(i);
         there.then(|| (ids.value(i), langs.value(i).to_string(), texts.value(i).to_string()))
     }))
-}
-
-fn documents_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String)> + use<>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
-    let texts = views(batch, 1)?;
-    Ok((0..batch.num_rows()).map(move |i| (ids.value(i), texts.value(i).to_string())))
-}
-
-fn pairs_of(batch: &RecordBatch) -> Result<impl Iterator<Item = (u64, String, String)> + use<>> {
-    let ids = batch.column(0).as_primitive::<UInt64Type>().clone();
-    let (src, tgt) = (views(batch, 1)?, views(batch, 2)?);
-    Ok((0..batch.num_rows())
-        .map(move |i| (ids.value(i), src.value(i).to_string(), tgt.value(i).to_string())))
 }

@@ -101,3 +101,44 @@ fn an_id_that_is_not_there_comes_with_the_nearest() {
     assert!(done.stderr.starts_with("error: unknown table `kepd`; expected one of:"));
     assert!(done.stderr.ends_with("hint: did you mean `kept`?\n"), "{}", done.stderr);
 }
+
+#[test]
+fn a_row_of_a_pack_is_shown_with_its_documents() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["run", "pack.main"]);
+    let lang = "rus_Cyrl";
+    let json = dir.ok(&["show", "pack.main", &format!("{lang}:0"), "--json"]).json();
+    let texts = json["texts"].as_array().unwrap();
+    let mut end = 0;
+    for text in texts {
+        // The ids are those of a piece of the document that is named.
+        let sql = format!("SELECT text FROM documents WHERE doc_id = {}", text["doc_id"]);
+        let document = dir.value(&sql).as_str().unwrap().to_string();
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&document).contains(&words(text["text"].as_str().unwrap())), "{text}");
+        assert_eq!((&text["lang"], text["start"].as_u64()), (&lang.into(), Some(end)));
+        end += text["ids"].as_array().unwrap().len() as u64;
+    }
+    assert!(!texts.is_empty());
+    assert_eq!(end + json["padding"].as_u64().unwrap(), 64);
+
+    // Counted through all groups, the first one's rows come first; the folder is the pack too.
+    let whole = dir.ok(&["show", "packs/main", "0", "--json"]).json();
+    let first = whole["group"].as_str().unwrap();
+    let same = dir.ok(&["show", "pack.main", &format!("{first}:0")]).stdout;
+    assert!(same.starts_with(&format!("pack.main: row 0 of the {} of {first}\n", whole["rows"])));
+    assert!(same.contains(&format!("\ndoc_id {}, ", whole["texts"][0]["doc_id"])), "{same}");
+    // Of a pair both sides, in turn.
+    let pair = dir.ok(&["show", "pack.main", "eng_Latn-rus_Cyrl:0", "--json"]).json();
+    let langs: Vec<&str> =
+        pair["texts"].as_array().unwrap().iter().map(|t| t["lang"].as_str().unwrap()).collect();
+    assert_eq!(langs[..2], ["eng_Latn", "rus_Cyrl"]);
+    assert_eq!(pair["texts"][0]["doc_id"], pair["texts"][1]["doc_id"]);
+
+    let lost = dir.run(&["show", "pack.main", "1000000"]);
+    assert_eq!(lost.code, 2, "{}", lost.stderr);
+    assert!(lost.stderr.contains("the pack has no row 1000000; it has "), "{}", lost.stderr);
+    let lost = dir.run(&["show", "pack.main", "rus_Cyrl:many"]);
+    assert!(lost.stderr.contains("`rus_Cyrl:many` is no row of a pack"), "{}", lost.stderr);
+}

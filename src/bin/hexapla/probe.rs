@@ -10,6 +10,7 @@ use std::time::Instant;
 use hexapla::error::Error;
 use hexapla::error::Result;
 use hexapla::feed::{Feed, FeedOptions};
+use hexapla::store::manifest::MANIFEST;
 use hexapla::token::pack;
 use serde_json::json;
 
@@ -44,10 +45,11 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
 /// Reads a pack as a trainer with one thread would.
 fn read(args: &Args, ui: &Ui) -> Result<ExitCode> {
     let began = Instant::now();
-    let pack = pack::open(&args.path).map_err(|e| {
-        e.hint_with(
+    let pack = pack::open(&args.path).map_err(|e| match args.path.join(MANIFEST).is_file() {
+        true => e,
+        false => e.hint_with(
             "a pack is read as it is; the logits of a model need a file to go to, `-o FILE`",
-        )
+        ),
     })?;
     let options = FeedOptions { batch_rows: args.rows, seed: 0, stages: Vec::new() };
     let mut feed = Feed::new(Arc::new(pack), &options)?;

@@ -1,28 +1,33 @@
-//! `hexapla show`: a row of a table, where it comes from, and the bytes that it was read from.
+//! `hexapla show`: a row of a table, where it comes from, and the bytes that it was read from; or a
+//! row of a pack, decoded, and the documents that it is made of.
 
 use std::process::ExitCode;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use hexapla::error::{Error, Result};
+use hexapla::project::packed::{self, PackedRow, PackedText};
 use hexapla::project::show::{self, Raw};
 use serde_json::json;
 
 use crate::table;
 use crate::ui::Ui;
 
-/// Show a row of a table and the bytes that it was read from
+/// Show a row of a table and the bytes that it was read from, or a row of a pack and its documents
 #[derive(clap::Args)]
 pub struct Args {
-    /// A table of the project, or the folder or URL of a table
+    /// A table of the project, or the folder or URL of a table; or a pack, such as `pack.main`
     table: String,
-    /// The row's `doc_id`
+    /// The row's `doc_id`; of a pack its number from 0, in all groups (`12`) or in one (`isl_Latn:12`)
     id: String,
     #[command(flatten)]
     project: crate::args::ProjectArgs,
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
+    if let Some(pack) = packed::folder(&args.project.project, &args.table) {
+        return show_packed(&packed::row(&pack, &args.id)?, &args.table, ui);
+    }
     let id = parse_id(&args.id)?;
     let shown = show::show(&args.project.project, &args.table, id)?;
     if ui.json() {
@@ -57,6 +62,41 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     }
     ui.out(out)?;
     if let Some(note) = &shown.note {
+        ui.say(note);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A row of a pack: each text with its document, its place and its length.
+fn show_packed(row: &PackedRow, pack: &str, ui: &Ui) -> Result<ExitCode> {
+    let PackedRow { group, row: number, rows, texts, padding, note } = row;
+    if ui.json() {
+        let texts = texts.iter().map(|text| {
+            json!({
+                "doc_id": text.doc_id, "lang": text.lang, "start": text.start, "ids": text.ids,
+                "text": text.text,
+            })
+        });
+        ui.object(&json!({
+            "pack": pack, "group": group, "row": number, "rows": rows, "padding": padding,
+            "texts": texts.collect::<Vec<_>>(), "note": note,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = format!("{pack}: row {number} of the {rows} of {group}\n");
+    for text in texts {
+        let PackedText { doc_id, lang, start, ids, .. } = text;
+        let end = start + ids.len();
+        let shown = match &text.text {
+            Some(text) => escaped(text),
+            None => ids.iter().map(i32::to_string).collect::<Vec<_>>().join(" "),
+        };
+        let shown = shown.trim_end_matches('\n').replace('\n', "\n  ");
+        out.push_str(&format!("\ndoc_id {doc_id}, {lang}, ids {start}..{end}\n  {shown}\n"));
+    }
+    out.push_str(&format!("\nids of padding: {padding}\n"));
+    ui.out(out)?;
+    if let Some(note) = note {
         ui.say(note);
     }
     Ok(ExitCode::SUCCESS)

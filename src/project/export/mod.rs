@@ -18,7 +18,7 @@ use super::build::Builder;
 use super::config::{Config, ExportConfig, parse_count};
 use super::key::Ingredients;
 use super::node::Node;
-use super::text::VALIDATION;
+use super::pack::VALIDATION;
 use crate::error::{Error, Result};
 use crate::export::handoff::{Counts, Group, Handoff, Provenance};
 use crate::export::{self, Content, Format, Layout, Settings, Takes};

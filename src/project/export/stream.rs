@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::build::Builder;
 use super::super::mixture;
-use super::super::text::VALIDATION;
+use super::super::pack::VALIDATION;
 use super::{Export, Written};
 use crate::error::Result;
 use crate::export::handoff::{Counts, Group};

@@ -7,6 +7,7 @@ use crate::token::Tokenizer;
 use crate::token::train::tests::{spec, texts, trained};
 
 const HARD: &[&str] = &[
+    "\u{301}\n",
     "",
     " ",
     "  Það  er\u{a0}gott \t veður\r\n í dag ",

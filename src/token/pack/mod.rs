@@ -3,10 +3,11 @@
 //! A pack folder has one uncompressed Arrow IPC file per group (a language, or a pair of
 //! languages) and a manifest. Each row is one training sequence of exactly `length` ids, filled
 //! up with padding; `document_lengths` says where its documents end, so that attention need not
-//! cross them. Rows are shuffled when the pack is written and each document occurs once: epochs,
-//! batches and the mixture are the feed's business.
+//! cross them, and `doc_ids` which they are. Rows are shuffled when the pack is written and each
+//! document occurs once: epochs, batches and the mixture are the feed's business.
 
 mod fit;
+mod group;
 mod read;
 mod stage;
 mod write;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use read::{Group, Pack, open};
-pub use write::PackWriter;
+pub use write::{PackWriter, Row};
 
 /// Rows of each record batch but the last one of a file.
 pub const RECORD_ROWS: usize = 1024;
@@ -31,6 +32,9 @@ pub const TOKENS: &str = "tokens";
 /// The column of the lengths of a row's documents; for pairs, source and target in turn.
 pub const DOCUMENT_LENGTHS: &str = "document_lengths";
 
+/// The column of the ids of a row's documents, or of its pairs.
+pub const DOC_IDS: &str = "doc_ids";
+
 /// The shortest row that a pack can have.
 pub const MIN_LENGTH: usize = 8;
 
@@ -39,6 +43,8 @@ pub const MIN_LENGTH: usize = 8;
 pub struct PackOptions {
     /// Ids per row.
     pub length: usize,
+    /// Ids that a piece of a document longer than a row repeats of the piece before it.
+    pub overlap: usize,
     /// Decides the order of documents and rows.
     pub seed: u64,
     /// How many pieces of documents are fitted together at a time.
@@ -49,7 +55,7 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { length: 512, seed: 0, window: 16_384, memory: 256 << 20 }
+        Self { length: 512, overlap: 0, seed: 0, window: 16_384, memory: 256 << 20 }
     }
 }
 
@@ -150,7 +156,6 @@ pub fn group_name(lang: &str, part: &str) -> String {
 
 impl PackMeta {
     fn schema(&self) -> Schema {
-        let item = || Arc::new(Field::new("item", DataType::Int32, false));
         let mut metadata = BTreeMap::from([
             ("kind", self.kind.label().to_string()),
             ("length", self.length.to_string()),
@@ -169,11 +174,12 @@ impl PackMeta {
                 metadata.insert("tgt_lang", tgt_lang.clone());
             }
         }
-        let tokens = DataType::FixedSizeList(item(), self.length as i32);
+        let tokens = DataType::FixedSizeList(item_of(DataType::Int32), self.length as i32);
         Schema::new_with_metadata(
             vec![
                 Field::new(TOKENS, tokens, false),
-                Field::new(DOCUMENT_LENGTHS, DataType::List(item()), false),
+                Field::new(DOCUMENT_LENGTHS, DataType::List(item_of(DataType::Int32)), false),
+                Field::new(DOC_IDS, DataType::List(item_of(DataType::UInt64)), false),
             ],
             metadata.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
         )
@@ -205,6 +211,11 @@ impl PackMeta {
         }
         Ok(meta)
     }
+}
+
+/// The values of a list.
+fn item_of(kind: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", kind, false))
 }
 
 #[cfg(test)]

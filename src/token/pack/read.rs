@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, ListArray, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, UInt64Type};
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::{Block, root_as_footer, root_as_message};
@@ -169,6 +169,18 @@ impl Group {
                 }
                 all.push(lengths);
             }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The ids of the documents of `count` rows from `first`, one a document or pair.
+    pub fn doc_ids(&self, first: u64, count: usize) -> Result<Vec<Vec<u64>>> {
+        let mut all = Vec::with_capacity(count);
+        self.spans(first, count, |batch, start, rows| {
+            let lists: &ListArray = batch.column(2).as_list::<i32>();
+            let ids = |row| lists.value(row).as_primitive::<UInt64Type>().values().to_vec();
+            all.extend((start..start + rows).map(ids));
             Ok(())
         })?;
         Ok(all)

@@ -27,11 +27,19 @@ fn pack_documents(
     length: usize,
     docs: &[Vec<u32>],
 ) -> PackStats {
-    let mut writer = PackWriter::create(dir, tokenizer, options(length)).unwrap();
-    let rows = docs.iter().enumerate().map(|(i, doc)| Ok((i as u64, text(doc))));
-    let stats = writer.documents(LANG, rows).unwrap();
-    assert_eq!(writer.finish(Manifest::default()).unwrap()[LANG], stats);
-    stats
+    let mut writer = PackWriter::create(dir, tokenizer, options(length), of(&[LANG])).unwrap();
+    let rows = docs.iter().enumerate().map(|(i, doc)| Ok((0, i as u64, text(doc))));
+    writer.documents(rows).unwrap();
+    finish(writer)[LANG]
+}
+
+/// Groups of documents.
+fn of(langs: &[&str]) -> Vec<(GroupKind, String)> {
+    langs.iter().map(|lang| (GroupKind::Documents { lang: lang.to_string() }, "".into())).collect()
+}
+
+fn finish(writer: PackWriter<'_>) -> BTreeMap<String, PackStats> {
+    writer.finish(Manifest::default(), &mut |_| ()).unwrap()
 }
 
 /// The pieces of a group, each without the token before and after it.
@@ -92,10 +100,12 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let tokenizer = counting(50);
-        let mut writer = PackWriter::create(dir.path(), &tokenizer, options(16)).unwrap();
-        let rows = pairs.iter().enumerate().map(|(i, (s, t))| Ok((i as u64, text(s), text(t))));
-        let stats = writer.pairs("eng_Latn", "isl_Latn", rows).unwrap();
-        writer.finish(Manifest::default()).unwrap();
+        let group = GroupKind::Pairs { src_lang: "eng_Latn".into(), tgt_lang: "isl_Latn".into() };
+        let groups = vec![(group, "".into())];
+        let mut writer = PackWriter::create(dir.path(), &tokenizer, options(16), groups).unwrap();
+        let rows = pairs.iter().enumerate();
+        writer.pairs(rows.map(|(i, (s, t))| Ok((0, i as u64, (text(s), text(t)))))).unwrap();
+        let stats = finish(writer)["eng_Latn-isl_Latn"];
         let pack = open(dir.path()).unwrap();
         let group = &pack.groups[0];
         prop_assert_eq!(&group.name, "eng_Latn-isl_Latn");
@@ -127,9 +137,9 @@ fn the_order_of_the_input_does_not_matter() {
     let bytes = |docs: &[(u64, String)], seed: u64| {
         let dir = tempfile::tempdir().unwrap();
         let options = PackOptions { seed, ..options(16) };
-        let mut writer = PackWriter::create(dir.path(), &tokenizer, options).unwrap();
-        writer.documents(LANG, docs.iter().map(|(id, t)| Ok((*id, t)))).unwrap();
-        writer.finish(Manifest::default()).unwrap();
+        let mut writer = PackWriter::create(dir.path(), &tokenizer, options, of(&[LANG])).unwrap();
+        writer.documents(docs.iter().map(|(id, t)| Ok((0, *id, t)))).unwrap();
+        finish(writer);
         fs::read(dir.path().join("swh_Latn.arrow")).unwrap()
     };
     let reversed: Vec<(u64, String)> = docs.iter().rev().cloned().collect();
@@ -231,12 +241,74 @@ fn damaged_files_are_errors_that_name_them() {
 fn names_that_are_no_file_names_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let tokenizer = counting(10);
-    let mut writer = PackWriter::create(dir.path(), &tokenizer, options(8)).unwrap();
-    let none = || Vec::<Result<(u64, &str)>>::new();
-    assert!(writer.documents("../up", none()).is_err());
-    assert!(writer.documents(LANG, none()).is_ok());
-    assert!(writer.documents(LANG, none()).is_err());
-    assert!(PackWriter::create(dir.path(), &tokenizer, options(4)).is_err());
-    let unused: BTreeMap<String, PackStats> = writer.finish(Manifest::default()).unwrap();
-    assert_eq!(unused.len(), 1);
+    let create = |length, langs: &[&str]| {
+        PackWriter::create(dir.path(), &tokenizer, options(length), of(langs)).map(|_| ())
+    };
+    assert!(create(8, &["../up"]).is_err());
+    assert!(create(8, &[LANG]).is_ok());
+    assert!(create(8, &[LANG, "isl_Latn", LANG]).is_err());
+    assert!(create(4, &[LANG]).is_err());
+}
+
+#[test]
+fn groups_take_their_texts_in_any_order_and_know_whose_they_are() {
+    let tokenizer = counting(100);
+    let langs = ["hin_Deva", "isl_Latn", "kat_Geor", "swh_Latn"];
+    // Document n is of language n % 3 and is the number n; nothing is Swahili.
+    let one_pass = tempfile::tempdir().unwrap();
+    let mut writer =
+        PackWriter::create(one_pass.path(), &tokenizer, options(16), of(&langs)).unwrap();
+    let doc = |n: u64| text(&vec![n as u32 % 100; 1 + n as usize % 20]);
+    writer.documents((0..3000).map(|n| Ok((n as usize % 3, n, doc(n))))).unwrap();
+    finish(writer);
+    let apart = tempfile::tempdir().unwrap();
+    for (i, lang) in langs.iter().enumerate() {
+        let dir = apart.path().join(lang);
+        let mut writer = PackWriter::create(&dir, &tokenizer, options(16), of(&[lang])).unwrap();
+        let ours = (0..3000).filter(|n| n % 3 == i as u64);
+        writer.documents(ours.map(|n| Ok((0, n, doc(n))))).unwrap();
+        finish(writer);
+        let file = format!("{lang}.arrow");
+        let bytes = |dir: &Path| fs::read(dir.join(&file)).unwrap();
+        assert_eq!(bytes(one_pass.path()), bytes(&dir), "{lang}");
+    }
+    for (i, group) in open(one_pass.path()).unwrap().groups.iter().enumerate() {
+        let rows = group.rows as usize;
+        let (tokens, _) = group.read(0, rows).unwrap();
+        let lengths = group.document_lengths(0, rows).unwrap();
+        let ids = group.doc_ids(0, rows).unwrap();
+        let mut seen = 0;
+        for ((row, lengths), ids) in tokens.typed_data::<i32>().chunks(16).zip(lengths).zip(ids) {
+            assert_eq!(lengths.len(), ids.len());
+            let mut start = 0;
+            for (n, id) in lengths.iter().zip(ids) {
+                assert_eq!(id % 3, i as u64);
+                assert_eq!(row[start + 1], (id % 100) as i32 + 4);
+                start += *n as usize;
+                seen += 1;
+            }
+        }
+        assert_eq!(seen > 0, i < 3);
+    }
+}
+
+#[test]
+fn pieces_of_a_long_document_may_overlap() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokenizer = counting(100);
+    let options = PackOptions { overlap: 3, ..options(10) };
+    let mut writer = PackWriter::create(dir.path(), &tokenizer, options, of(&[LANG])).unwrap();
+    let texts: Vec<Vec<u32>> = vec![(0..20).collect(), (20..28).collect(), (30..39).collect()];
+    let rows = texts.iter().enumerate().map(|(i, doc)| Ok((0, i as u64, text(doc))));
+    writer.documents(rows).unwrap();
+    finish(writer);
+    let mut pieces = unpack(&open(dir.path()).unwrap().groups[0]);
+    pieces.sort();
+    let expected: Vec<Vec<i32>> = [0..8, 5..13, 10..18, 15..20, 20..28, 30..38, 35..39]
+        .into_iter()
+        .map(|piece| piece.collect())
+        .collect();
+    assert_eq!(pieces, expected);
+    let options = PackOptions { length: 10, overlap: 5, ..PackOptions::default() };
+    assert!(PackWriter::create(dir.path(), &tokenizer, options, of(&[LANG])).is_err());
 }

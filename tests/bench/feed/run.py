@@ -153,9 +153,12 @@ def grown(pack, large, size):
     for part, path in files:
         with pa.memory_map(str(path)) as source:
             reader = ipc.open_file(source)
-            # All record batches but the last are full.
+            # All record batches but the last are full; a small group is made to fill one.
             full = [reader.get_batch(n) for n in range(reader.num_record_batches)]
             last = [full.pop()] if full[-1].num_rows < 1024 else []
+            if not full:
+                many = pa.Table.from_batches(last * -(-1024 // last[0].num_rows))
+                full = many.slice(0, 1024).combine_chunks().to_batches()
             with ipc.new_file(str(large / part["file"]), reader.schema) as writer:
                 for batch in full * times + last:
                     writer.write_batch(batch)
