@@ -18,8 +18,11 @@ import pathlib
 import subprocess
 import sys
 
-# Ties of likelihood go by sums of 32 bits in SentencePiece (src/token/sentencepiece.rs).
+# Ties of likelihood go by sums of 32 bits in SentencePiece, and what spells a control symbol is cut
+# (src/token/sentencepiece.rs).
 LIMIT = 0.0005
+# The tokenizers crate applies SentencePiece's table of characters in its own way.
+TABLE = 0.01
 HARD = [
     "", " ", "  a  b ", "a\tb\r\nc", "▁a▁ ▁b", "e\u0301 \u1ebd\u0301 \u1100\u1161\u11a8", "ﬁ ½ ① ㍿ ｶﾞ ～ 〜",
     "\u00a0x\u3000y\u200bz\u2028w", "👨\u200d👩\u200d👧 🦅\U0010ffff", "क्‍ष हिन्दी में", "می\u200cشود كتاب", "a" * 300,
@@ -37,7 +40,7 @@ MODELS = {
     },
     "unigram_spaces": {
         "model_type": "unigram", "remove_extra_whitespaces": False, "split_by_whitespace": False,
-        "max_sentence_length": 400,
+        "input_sentence_size": 2000,
     },
     "unigram_pads": {"model_type": "unigram", "pad_id": 0, "unk_id": 3, "bos_id": 1, "eos_id": 2},
     "bpe": {"model_type": "bpe"},
@@ -156,7 +159,7 @@ def by_transformers(project):
         theirs = transformers.AutoTokenizer.from_pretrained(project / "tokenizers" / name)
         encode = lambda line: theirs.encode(line, add_special_tokens=False)
         what = f"transformers {transformers.__version__}, {name} as {type(theirs).__name__}"
-        good &= compare(what, [lines[i] for i in plain], [ids[i][name] for i in plain], encode, 0)
+        good &= compare(what, [lines[i] for i in plain], [ids[i][name] for i in plain], encode, TABLE if name in MODELS else 0)
         if name == "own_unigram":
             assert theirs.convert_tokens_to_ids("<2deu_Latn>") == len(theirs) - 1 - len(
                 [t for t in theirs.get_added_vocab() if t.startswith("<2") and t >= "<2deu_Latn>"]

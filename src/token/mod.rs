@@ -11,6 +11,7 @@ pub mod train;
 pub mod trim;
 
 mod bpe;
+mod charsmap;
 mod encode;
 mod hasher;
 mod load;

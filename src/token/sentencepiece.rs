@@ -2,11 +2,12 @@
 //! of `transformers`.
 //!
 //! The parts of the `tokenizers` crate are chosen so that ids are those of SentencePiece. Its table
-//! of characters is applied by the crate to what is one character to the eye, and loses marks of
-//! text that is not composed, which SentencePiece composes: where the table composes, `NFC` stands
-//! before and behind it. What stays different: sums of scores are of 64 bits there and of 32 in
-//! SentencePiece, so of segmentations that are equally likely another one may be taken; a text that
-//! spells a control symbol (`<s>`) has its letters in SentencePiece, and here the unknown token.
+//! of characters is the exception: hexapla applies it as SentencePiece does (`charsmap.rs`), while
+//! the crate loses marks of text that is not composed; for others that open the file, `NFC` stands
+//! before and behind the table where it composes, which is nearer. What stays different here:
+//! sums of scores are of 64 bits and of 32 in SentencePiece, so of segmentations that are equally
+//! likely another one may be taken; a text that spells a control symbol (`<s>`) has its letters in
+//! SentencePiece, and here the unknown token.
 
 mod wire;
 
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::token::charsmap::{Charsmap, EXACT, base64};
 use crate::token::sample::METASPACE;
 use wire::{Model, Piece, PieceKind};
 
@@ -127,6 +129,9 @@ pub fn convert(bytes: &[u8], numbering: &Numbering) -> Result<(String, Map<Strin
         if let Some(token) = token {
             config.insert((*key).into(), json!(token));
         }
+    }
+    if !model.normalizer.charsmap.is_empty() {
+        config.insert(EXACT.into(), json!(true));
     }
     let bpe = model.trainer.kind != 1;
     let added: Vec<Value> = vocab
@@ -327,36 +332,93 @@ fn template(roles: &[Option<&str>], place: impl Fn(&str) -> Option<usize>, twice
 
 /// Whether a table of characters composes, as all of Unicode's forms do: `e` and an acute give `é`.
 fn composes(charsmap: &[u8]) -> bool {
-    let Some((size, rest)) = charsmap.split_at_checked(4) else { return false };
-    let word = |four: &[u8]| four.iter().rev().fold(0u32, |n, byte| n << 8 | u32::from(*byte));
-    let Some(units) = rest.get(..word(size) as usize) else { return false };
-    let unit = |at: u32| units.get(at as usize * 4..at as usize * 4 + 4).map(word);
-    // The double array of Darts-clone: an offset, whether a value follows, the label.
-    let offset = |unit: u32| (unit >> 10) << ((unit & (1 << 9)) >> 6);
-    let Some(mut node) = unit(0) else { return false };
-    let mut at = offset(node);
-    for byte in "e\u{301}".bytes() {
-        at ^= u32::from(byte);
-        match unit(at) {
-            Some(next) if next & 0x8000_00ff == u32::from(byte) => node = next,
-            _ => return false,
-        }
-        at ^= offset(node);
-    }
-    node >> 8 & 1 == 1
+    let table = Charsmap::new(charsmap);
+    table.is_some_and(|table| table.longest("e\u{301}".as_bytes()).is_some_and(|(n, _)| n == 3))
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = (0..3).fold(0, |n, i| n << 8 | u32::from(three.get(i).copied().unwrap_or(0)));
-        for i in 0..4 {
-            match i <= three.len() {
-                true => out.push(char::from(LETTERS[(word >> (18 - 6 * i)) as usize & 63])),
-                false => out.push('='),
-            }
+#[cfg(test)]
+mod tests {
+    use super::wire::tests::{bytes_field, piece, varint_field};
+    use super::*;
+    use crate::token::Tokenizer;
+
+    fn model(kind: u64, more: &[Vec<u8>], normalizer: &[Vec<u8>]) -> Vec<u8> {
+        let pieces =
+            [("▁", -2.0), ("▁дом", -3.0), ("д", -4.0), ("о", -4.5), ("м", -5.0), ("до", -6.0)];
+        let mut out: Vec<u8> = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
+            .iter()
+            .flat_map(|(text, kind)| piece(text, 0.0, *kind))
+            .chain(pieces.iter().flat_map(|(text, score)| piece(text, *score, 1)))
+            .chain(more.concat())
+            .collect();
+        out.extend(bytes_field(2, &varint_field(3, kind)));
+        out.extend(bytes_field(3, &normalizer.concat()));
+        out
+    }
+
+    fn pieces(bytes: &[u8], numbering: &Numbering, text: &str) -> Vec<String> {
+        let (json, config) = convert(bytes, numbering).unwrap();
+        let tokenizer = Tokenizer::parse(json, config).unwrap();
+        let ids = tokenizer.encode(text).unwrap();
+        ids.iter().map(|id| tokenizer.token(*id).unwrap()).collect()
+    }
+
+    #[test]
+    fn white_space_is_what_the_normaliser_says() {
+        let own = Numbering::Own { more: Vec::new() };
+        let of =
+            |normalizer: &[Vec<u8>], text: &str| pieces(&model(1, &[], normalizer), &own, text);
+        assert_eq!(of(&[], "  дом  до "), ["▁дом", "▁", "до"]);
+        let bare = [varint_field(3, 0)];
+        assert_eq!(of(&bare, " дом дом"), ["до", "м", "▁дом"]);
+        let kept = [varint_field(4, 0)];
+        assert_eq!(of(&kept, " дом  "), ["▁", "▁дом", "▁", "▁"]);
+    }
+
+    #[test]
+    fn symbols_of_the_user_are_one_piece_wherever_they_stand() {
+        let more = [piece("<до>", 0.0, 4)];
+        let own = Numbering::Own { more: Vec::new() };
+        for kind in [1, 2] {
+            let found = pieces(&model(kind, &more, &[]), &own, "до<до>дом");
+            assert_eq!(found, ["▁", "до", "<до>", "до", "м"], "{kind}");
         }
     }
-    out
+
+    #[test]
+    fn merges_go_by_score_and_characters_by_themselves() {
+        let own = Numbering::Own { more: Vec::new() };
+        assert_eq!(pieces(&model(2, &[], &[]), &own, "дом"), ["▁", "до", "м"]);
+        assert_eq!(pieces(&model(4, &[], &[]), &own, "домa"), ["▁", "д", "о", "м", "<unk>"]);
+        for kind in [3, 9] {
+            assert!(convert(&model(kind, &[], &[]), &own).is_err());
+        }
+    }
+
+    #[test]
+    fn classes_have_their_numbering() {
+        let of = |json: Value| Numbering::of(json.as_object().unwrap());
+        assert_eq!(of(json!({})).unwrap(), Numbering::Own { more: Vec::new() });
+        let t5 = of(json!({"tokenizer_class": "T5Tokenizer", "extra_ids": 2})).unwrap();
+        let more = ["<extra_id_1>", "<extra_id_0>"].map(String::from).to_vec();
+        assert_eq!(t5, Numbering::Own { more });
+        let nllb = json!({"tokenizer_class": "NllbTokenizerFast",
+                          "additional_special_tokens": ["ace_Arab", {"content": "swh_Latn"}]});
+        let numbering = of(nllb).unwrap();
+        let (json, config) = convert(&model(1, &[], &[]), &numbering).unwrap();
+        let tokenizer = Tokenizer::parse(json, config).unwrap();
+        // Four in front, six pieces, two languages, the mask.
+        assert_eq!(tokenizer.lang_token("swh_Latn").unwrap(), 11);
+        assert_eq!((tokenizer.vocab_size(), tokenizer.special().mask), (13, Some(12)));
+        assert_eq!(tokenizer.encode("дом <s>").unwrap()[0], 5);
+        let error = of(json!({"tokenizer_class": "MBartTokenizer"})).unwrap_err();
+        assert!(error.hint().unwrap().contains("additional_special_tokens"), "{error}");
+        let error = of(json!({"tokenizer_class": "PegasusTokenizer"})).unwrap_err();
+        assert!(error.to_string().contains("unknown `tokenizer_class`"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_table_composes_nothing() {
+        assert!(!composes(b"") && !composes(&[9, 0, 0, 0, 1]));
+    }
 }

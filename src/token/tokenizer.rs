@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::store::manifest;
+use crate::token::charsmap::{self, Charsmap, EXACT};
 use crate::token::encode::Encoder;
 use crate::token::load;
 
@@ -38,6 +39,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     // Faster than the crate, with the same results; none of a tokenizer that only the crate knows.
     pub(super) encoder: Option<Encoder>,
+    // What SentencePiece does to a text first, of a model of its own.
+    table: Option<Charsmap>,
     json: String,
     pub(super) config: Map<String, Value>,
     special: Special,
@@ -85,7 +88,12 @@ impl Tokenizer {
     /// A tokenizer from the text of its `tokenizer.json` and the object of its
     /// `tokenizer_config.json`, which may be empty.
     pub fn parse(json: String, config: Map<String, Value>) -> Result<Self> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(json.as_bytes())
+        let exact = config.get(EXACT).is_some_and(|exact| exact == true);
+        let parts = exact.then(|| charsmap::split(&json)).flatten();
+        let (without, table) =
+            parts.map_or((None, None), |(json, table)| (Some(json), Some(table)));
+        let encoded = without.as_ref().unwrap_or(&json);
+        let mut inner = tokenizers::Tokenizer::from_bytes(encoded.as_bytes())
             .map_err(|e| Error::usage(format!("not a tokenizer: {e}")))?;
         // Rows are cut and filled by the pack, never by the tokenizer.
         inner.with_padding(None);
@@ -149,11 +157,12 @@ impl Tokenizer {
             .and_then(Value::as_u64)
             .filter(|n| *n <= 1 << 20)
             .map_or(MAX_LENGTH, |n| n as usize);
-        let encoder = Encoder::new(&inner, &json);
-        let fingerprint = fingerprint(&json, special, &langs);
+        let encoder = Encoder::new(&inner, encoded);
+        let fingerprint = fingerprint(&json, special, &langs, table.is_some());
         Ok(Self {
             inner,
             encoder,
+            table,
             json,
             config,
             special,
@@ -178,7 +187,8 @@ impl Tokenizer {
     pub fn with_lang_tokens(mut self, tokens: &BTreeMap<String, String>) -> Result<Self> {
         self.config.insert(LANG_TOKENS.into(), json!(tokens));
         self.langs = langs(&self.inner, &self.config)?;
-        self.fingerprint = fingerprint(&self.json, self.special, &self.langs);
+        let exact = self.table.is_some();
+        self.fingerprint = fingerprint(&self.json, self.special, &self.langs, exact);
         Ok(self)
     }
 
@@ -251,6 +261,14 @@ impl Tokenizer {
     /// The token ids of a text, without the tokens that begin and end it.
     pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
         let keep = |id| self.kept(id);
+        let normal;
+        let text = match &self.table {
+            Some(table) => {
+                normal = table.apply(text);
+                normal.as_ref()
+            }
+            None => text,
+        };
         match &self.encoder {
             Some(encoder) => encoder.encode(&self.inner, text, keep),
             None => Ok(self.by_crate(text)?.into_iter().filter_map(keep).collect()),
@@ -327,10 +345,13 @@ impl Tokenizer {
     }
 }
 
-fn fingerprint(json: &str, special: Special, langs: &BTreeMap<String, i32>) -> String {
+fn fingerprint(json: &str, special: Special, langs: &BTreeMap<String, i32>, exact: bool) -> String {
     let mut more = format!("{special:?}");
     if !langs.is_empty() {
         more.push_str(&format!("{langs:?}"));
+    }
+    if exact {
+        more.push_str(EXACT);
     }
     id::hex128(id::hash128(&[json.as_bytes(), more.as_bytes()].concat()))
 }

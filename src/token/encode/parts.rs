@@ -105,6 +105,7 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Units)> {
         _ => return None,
     };
 
+    let marked = matches!(&units, Units::Words(words) if words.prepend);
     let mut clusters = false;
     let mut firm = at == Before::Space;
     let mut quick: Option<fn(&str) -> bool> = None;
@@ -125,10 +126,10 @@ pub(super) fn of(inner: &tokenizers::Tokenizer) -> Option<(Cuts, Form, Units)> {
                     let bytes = text.bytes().filter(u8::is_ascii);
                     bytes.for_each(|byte| plain[usize::from(byte)] = false);
                 }
-                // Spaces in a row, or at an end, are not cut apart then.
-                (_, Value::String(regex)) if [r" {2,}", r"\A +| +\z"].contains(&regex.as_str()) => {
-                    firm = true;
-                }
+                // Spaces in a row are not cut apart then.
+                (_, Value::String(regex)) if regex == " {2,}" => firm = true,
+                // A stretch loses the space that it begins with, and gets it back as its mark.
+                (_, Value::String(regex)) if regex == r"\A +| +\z" && marked => firm = true,
                 _ => return None,
             },
             _ => return None,
