@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The names of the objectives a run can list, in the order of the registry.
-pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "classify"];
+pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "clm", "classify"];
 
 /// A network: `[model.NAME]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The architecture: `encoder` is compatible with XLM-R.
-    #[serde(rename = "type")]
+    /// The architecture: `encoder` is compatible with XLM-R, `decoder` with Llama.
+    #[serde(rename = "type", alias = "kind")]
     pub kind: ModelKind,
     /// Width of the hidden states.
     pub hidden: i64,
@@ -27,10 +27,11 @@ pub struct ModelConfig {
     /// Attention heads; by default one for every 64 of `hidden`, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<i64>,
-    /// Width inside the feed-forward layers; by default four times `hidden`.
+    /// Width inside the feed-forward layers; by default four times `hidden`, for a decoder, whose
+    /// layers have a third matrix, two thirds of that, in full 64s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate: Option<i64>,
-    /// Share of hidden values dropped in training.
+    /// Share of hidden values dropped in training; a decoder drops none.
     pub dropout: f64,
     /// Share of attention weights dropped in training; above 0 the fused kernel cannot be used.
     pub attention_dropout: f64,
@@ -41,6 +42,17 @@ pub struct ModelConfig {
     pub length: Option<i64>,
     /// Whether each language has a vector that is added to its tokens (as token types).
     pub language_embeddings: bool,
+    /// For a decoder: heads of keys and values, each shared by a group of `heads`; by default as
+    /// many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<i64>,
+    /// For a decoder: the base of its rotary positions; by default 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// For a decoder: whether logits are products with the token embedding itself; by default they
+    /// are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tied: Option<bool>,
 }
 
 impl Default for ModelConfig {
@@ -56,6 +68,9 @@ impl Default for ModelConfig {
             norm_eps: 1e-5,
             length: None,
             language_embeddings: false,
+            kv_heads: None,
+            rope_theta: None,
+            tied: None,
         }
     }
 }
@@ -68,7 +83,10 @@ impl ModelConfig {
 
     /// Width of the feed-forward layers in force.
     pub fn intermediate(&self) -> i64 {
-        self.intermediate.unwrap_or(4 * self.hidden)
+        self.intermediate.unwrap_or(match self.kind {
+            ModelKind::Decoder => (8 * self.hidden).div_euclid(3).div_euclid(64).max(1) * 64,
+            _ => 4 * self.hidden,
+        })
     }
 
     /// Checks the numbers against each other.
@@ -85,6 +103,29 @@ impl ModelConfig {
             return Err(Error::usage(format!(
                 "`hidden` = {hidden} cannot be divided among `heads` = {heads}"
             )));
+        }
+        let kv_heads = self.kv_heads.unwrap_or(1);
+        positive("kv_heads", kv_heads)?;
+        if self.heads() % kv_heads != 0 {
+            return Err(Error::usage(format!(
+                "`heads` = {} cannot share `kv_heads` = {kv_heads}",
+                self.heads()
+            )));
+        }
+        if self.rope_theta.is_some_and(|theta| !(theta > 1.0 && theta.is_finite())) {
+            return Err(Error::usage("`rope_theta` must be above 1"));
+        }
+        // An option that would change nothing is a mistake.
+        for (key, given, kind) in [
+            ("kv_heads", self.kv_heads.is_some(), ModelKind::Decoder),
+            ("rope_theta", self.rope_theta.is_some(), ModelKind::Decoder),
+            ("tied", self.tied.is_some(), ModelKind::Decoder),
+            ("language_embeddings", self.language_embeddings, ModelKind::Encoder),
+        ] {
+            if given && kind != self.kind {
+                let (own, other) = (kind.name(), self.kind.name());
+                return Err(Error::usage(format!("`{key}` is for type `{own}`, not `{other}`")));
+            }
         }
         Ok(())
     }
@@ -323,7 +364,9 @@ names! {
     /// The architecture of a model.
     ModelKind, "model type",
     /// Post-norm encoder with learned positions, compatible with XLM-R.
-    Encoder = "encoder"
+    Encoder = "encoder",
+    /// Pre-norm decoder with rotary positions and gated layers, compatible with Llama.
+    Decoder = "decoder"
 }
 
 names! {
@@ -396,6 +439,21 @@ mod tests {
     }
 
     #[test]
+    fn options_of_another_architecture_are_refused() {
+        let model: ModelConfig = toml::from_str(
+            "type = 'decoder'\nhidden = 512\nheads = 8\nkv_heads = 2\nrope_theta = 5e5",
+        )
+        .unwrap();
+        model.validate().unwrap();
+        assert_eq!(model.intermediate(), 1344);
+        let other = ModelConfig { kind: ModelKind::Encoder, ..model.clone() };
+        let error = other.validate().unwrap_err().to_string();
+        assert_eq!(error, "`kv_heads` is for type `decoder`, not `encoder`");
+        let uneven = ModelConfig { kv_heads: Some(3), ..model };
+        assert!(uneven.validate().unwrap_err().to_string().contains("cannot share"));
+    }
+
+    #[test]
     fn wrong_names_are_told_with_the_valid_ones() {
         let error =
             toml::from_str::<TrainConfig>("optimizer = { schedule = 'cosin' }").unwrap_err();
@@ -404,7 +462,7 @@ mod tests {
             toml::from_str("model = 'a'\npack = 'b'\nobjectives = { mml = 1 }").unwrap();
         assert_eq!(
             run.validate().unwrap_err().to_string(),
-            "unknown objective `mml`; expected one of: mlm, tlm, classify"
+            "unknown objective `mml`; expected one of: mlm, tlm, clm, classify"
         );
         assert!(toml::from_str::<TrainConfig>("bacth = 3").is_err());
     }

@@ -11,6 +11,7 @@ use crate::id;
 use crate::train::batch::Source;
 use crate::train::config::TrainConfig;
 use crate::train::labelled::Examples;
+use crate::train::model::Architecture;
 use crate::train::objective::{self, Rows, Setting};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
@@ -40,8 +41,8 @@ pub struct Packed<'a> {
     pub objectives: &'a BTreeMap<String, f64>,
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
-    /// The longest document that the model holds.
-    pub longest: i64,
+    /// The model's shape.
+    pub architecture: &'a Architecture,
     /// Share of tokens to predict.
     pub mask_probability: f64,
     /// Micro-batches per step.
@@ -58,7 +59,7 @@ impl Data for Packed<'_> {
                 let objective = objective::for_batch(batch.kind, self.objectives.keys())?;
                 let setting = Setting {
                     vocabulary: self.vocabulary,
-                    longest: self.longest,
+                    architecture: self.architecture,
                     mask_probability: self.mask_probability,
                     key: key(self.seed, step, micro),
                 };
@@ -82,8 +83,8 @@ pub struct Labelled<'a> {
     pub examples: &'a Examples,
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
-    /// The longest document that the model holds.
-    pub longest: i64,
+    /// The model's shape.
+    pub architecture: &'a Architecture,
     /// Rows per micro-batch.
     pub batch: usize,
     /// Micro-batches per step.
@@ -108,7 +109,7 @@ impl Data for Labelled<'_> {
             };
             let setting = Setting {
                 vocabulary: self.vocabulary,
-                longest: self.longest,
+                architecture: self.architecture,
                 mask_probability: 0.0,
                 key: key(self.seed, step, micro),
             };

@@ -121,7 +121,7 @@ mod tests {
     use crate::train::batch::tests::Made;
     use crate::train::config::Dtype;
     use crate::train::labelled::Examples;
-    use crate::train::model::Encoder;
+    use crate::train::model::Model;
     use crate::train::model::encoder::tests::tiny;
     use crate::train::objective::{Rows, Setting, classify, mlm};
     use crate::train::vocabulary::tests::xlmr;
@@ -129,7 +129,7 @@ mod tests {
     fn gradients(step: &[Work], weights: Weights<'_>) -> Vec<Tensor> {
         let mut shape = tiny(60);
         shape.labels = vec!["a".into(), "b".into()];
-        let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
         for (work, c) in step.iter().zip(coefficients(step, weights).unwrap()) {
             let nll = (work.objective.score)(&model, work, None).unwrap();
             (nll * Tensor::from_slice(&c)).sum(Kind::Float).backward();
@@ -152,8 +152,13 @@ mod tests {
             langs: (0..9).map(|i| langs[(i * i % 5 % 3) as usize].into()).collect(),
         };
         let vocabulary = xlmr(60);
-        let setting =
-            Setting { vocabulary: &vocabulary, longest: 32, mask_probability: 0.15, key: 1 };
+        let architecture = tiny(60);
+        let setting = Setting {
+            vocabulary: &vocabulary,
+            architecture: &architecture,
+            mask_probability: 0.15,
+            key: 1,
+        };
         let work = |rows: &[usize]| {
             (classify::CLASSIFY.prepare)(&Rows::Labelled(&examples, rows), &setting).unwrap()
         };
@@ -175,8 +180,13 @@ mod tests {
     #[test]
     fn coefficients_follow_the_formula() {
         let vocabulary = xlmr(60);
-        let setting =
-            Setting { vocabulary: &vocabulary, longest: 32, mask_probability: 0.3, key: 1 };
+        let architecture = tiny(60);
+        let setting = Setting {
+            vocabulary: &vocabulary,
+            architecture: &architecture,
+            mask_probability: 0.3,
+            key: 1,
+        };
         let mut made = Made { step: 0, rows: 4, length: 16, vocabulary: 60, pairs: false };
         let step: Vec<Work> = (0..3)
             .map(|_| (mlm::MLM.prepare)(&Rows::Packed(&made.next().unwrap()), &setting).unwrap())

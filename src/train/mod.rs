@@ -21,6 +21,7 @@ pub mod model;
 pub mod objective;
 pub mod optim;
 pub mod predict;
+pub mod probe;
 pub mod retention;
 pub mod run;
 pub mod schedule;

@@ -41,7 +41,7 @@ pub struct Outcome {
     pub last: Option<Progress>,
 }
 
-/// Trains on packed rows with `mlm`, `tlm` or both.
+/// Trains on packed rows with any objectives that read them.
 ///
 /// `source` hands out `config.batch` rows at a time. Errors when the run exists and is not to be
 /// resumed, when it was made with another configuration, or when the loss is not finite.
@@ -56,11 +56,12 @@ pub fn pretrain(
     let steps = data::packed_steps(config, source.rows(), source.length())?;
     let length = source.length() as i64;
     let mut begun = Begun::new(run, &vocabulary, &[], Some(length))?;
+    let architecture = begun.model.architecture().clone();
     let packed = |source, seed| Packed {
         source,
         objectives: &config.objectives,
         vocabulary: &vocabulary,
-        longest: begun.model.architecture().longest(),
+        architecture: &architecture,
         mask_probability: config.mask_probability,
         accumulate: config.accumulate,
         seed,
@@ -92,10 +93,11 @@ pub fn finetune(
     let vocabulary = Vocabulary::read(run.tokenizer)?;
     let steps = data::labelled_steps(config, examples.len())?;
     let mut begun = Begun::new(run, &vocabulary, labels, config.length)?;
+    let architecture = begun.model.architecture().clone();
     let labelled = |examples, seed| Labelled {
         examples,
         vocabulary: &vocabulary,
-        longest: begun.model.architecture().longest(),
+        architecture: &architecture,
         batch: config.batch,
         accumulate: config.accumulate,
         seed,

@@ -254,15 +254,16 @@ fn classification_learns_from_a_pretrained_encoder() {
 }
 
 #[test]
-fn the_probe_of_a_checkpoint_has_logits_for_every_place() {
+fn the_probe_of_a_checkpoint_has_logits_for_every_place_and_gradients() {
     let place = Place::new();
     let run = place.pretrain("a", &config("steps = 1"), false).unwrap();
-    let rows = predict::probe_rows(&run.checkpoint).unwrap();
     let path = place.path("logits.safetensors");
-    predict::logits_to_safetensors(&run.checkpoint, &rows, &path).unwrap();
+    crate::train::probe::write(&run.checkpoint, &path).unwrap();
     let bytes = fs::read(&path).unwrap();
     let stored = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(stored.tensor("logits").unwrap().shape(), [4, 16, VOCABULARY as usize]);
+    let gradient = stored.tensor("gradient.roberta.embeddings.word_embeddings.weight").unwrap();
+    assert_eq!(gradient.shape(), [VOCABULARY as usize, 32]);
 }
 
 #[test]

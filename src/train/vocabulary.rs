@@ -20,8 +20,8 @@ pub struct Vocabulary {
     pub bos: i32,
     /// Ends a document.
     pub eos: i32,
-    /// Stands for a token to be predicted.
-    pub mask: i32,
+    /// Stands for a token to be predicted; tokenizers of decoders have none.
+    pub mask: Option<i32>,
     /// Every special id in rising order; these are never predicted or drawn.
     pub special: Vec<i32>,
 }
@@ -29,15 +29,16 @@ pub struct Vocabulary {
 /// A role, the key of `tokenizer_config.json` and the names tried without one.
 const ROLES: [(&str, &[&str], &[&str]); 4] = [
     ("pad", &["pad_token"], &["<pad>", "[PAD]"]),
-    ("bos", &["cls_token", "bos_token"], &["<s>", "[CLS]"]),
-    ("eos", &["sep_token", "eos_token"], &["</s>", "[SEP]"]),
+    ("bos", &["cls_token", "bos_token"], &["<s>", "[CLS]", "<|begin_of_text|>", "<|endoftext|>"]),
+    ("eos", &["sep_token", "eos_token"], &["</s>", "[SEP]", "<|end_of_text|>", "<|endoftext|>"]),
     ("mask", &["mask_token"], &["<mask>", "[MASK]"]),
 ];
 
 impl Vocabulary {
     /// Reads `tokenizer.json`, and `tokenizer_config.json` where there is one, of a folder.
     ///
-    /// Errors when the tokenizer cannot be read or lacks one of the special tokens.
+    /// Without padding the token that ends a document fills rows up, as in `token`. Errors when the
+    /// tokenizer cannot be read or has no tokens that begin and end a document.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         if !path.is_file() {
@@ -45,23 +46,28 @@ impl Vocabulary {
         }
         let tokenizer = Tokenizer::from_file(&path).map_err(|e| Error::input(&path, e))?;
         let config = named_tokens(&folder.join("tokenizer_config.json"))?;
-        let mut ids = [0i32; 4];
-        for (id, (role, keys, names)) in ids.iter_mut().zip(ROLES) {
+        let found = ROLES.map(|(_, keys, names)| {
             let configured = keys.iter().find_map(|key| token_text(config.get(*key)?));
             let found = configured.iter().map(String::as_str).chain(names.iter().copied());
             let token = found.into_iter().find_map(|name| tokenizer.token_to_id(name));
-            *id = token.and_then(|id| i32::try_from(id).ok()).ok_or_else(|| {
-                Error::input(&path, format!("no {role} token"))
+            token.and_then(|id| i32::try_from(id).ok())
+        });
+        let must = |role: usize| {
+            let (name, _, names) = ROLES[role];
+            found[role].ok_or_else(|| {
+                Error::input(&path, format!("no {name} token"))
                     .hint_with(format!("expected one of: {}", names.join(", ")))
-            })?;
-        }
-        let [pad, bos, eos, mask] = ids;
+            })
+        };
+        let (bos, eos) = (must(1)?, must(2)?);
+        let (pad, mask) = (found[0].unwrap_or(eos), found[3]);
         let mut special: Vec<i32> = tokenizer
             .get_added_tokens_decoder()
             .iter()
             .filter(|(_, token)| token.special)
             .filter_map(|(&id, _)| i32::try_from(id).ok())
-            .chain(ids)
+            .chain([pad, bos, eos])
+            .chain(mask)
             .collect();
         special.sort_unstable();
         special.dedup();
@@ -112,7 +118,14 @@ pub(crate) mod tests {
     /// The layout of XLM-R with `size` ids.
     pub(crate) fn xlmr(size: i64) -> Vocabulary {
         let mask = size as i32 - 1;
-        Vocabulary { size, pad: 1, bos: 0, eos: 2, mask, special: vec![0, 1, 2, 3, mask] }
+        Vocabulary {
+            size,
+            pad: 1,
+            bos: 0,
+            eos: 2,
+            mask: Some(mask),
+            special: vec![0, 1, 2, 3, mask],
+        }
     }
 
     /// A whole tokenizer folder for words, in the order of XLM-R.

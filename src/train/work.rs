@@ -25,21 +25,12 @@ pub struct Work {
     pub places: Vec<i64>,
     /// For each prediction the language's index in `langs`.
     pub target_langs: Vec<u8>,
-    /// The right answers.
-    pub gold: Gold,
+    /// The right answers: tokens or classes.
+    pub gold: Vec<i64>,
     /// Tokens without padding.
     pub tokens: u64,
     /// Bytes of token ids that are the mapped file itself.
     pub bytes_aliased: u64,
     /// Bytes of token ids that were gathered.
     pub bytes_gathered: u64,
-}
-
-/// Where the right answers stand.
-#[derive(Clone)]
-pub enum Gold {
-    /// In the rows as they were read (i32), at the predicted places.
-    Tokens(Buffer),
-    /// A class for each prediction.
-    Classes(Vec<i64>),
 }

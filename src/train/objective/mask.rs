@@ -15,10 +15,16 @@ pub struct Masked {
     pub places: Vec<i64>,
 }
 
-/// Hides each plain token with the given probability.
+/// Hides each plain token with the given probability, most of them behind the id `hidden`.
 ///
 /// The scheme is BERT's (Devlin et al. 2019, §3.1).
-pub fn mask(tokens: &[i32], vocabulary: &Vocabulary, probability: f64, key: u64) -> Masked {
+pub fn mask(
+    tokens: &[i32],
+    vocabulary: &Vocabulary,
+    hidden: i32,
+    probability: f64,
+    key: u64,
+) -> Masked {
     let mut ids = tokens.to_vec();
     let mut places = Vec::with_capacity((tokens.len() as f64 * probability * 1.1) as usize);
     for (place, id) in ids.iter_mut().enumerate() {
@@ -28,7 +34,7 @@ pub fn mask(tokens: &[i32], vocabulary: &Vocabulary, probability: f64, key: u64)
         places.push(place as i64);
         let draw = id::uniform(place as u64, key ^ 1);
         if draw < 0.8 {
-            *id = vocabulary.mask;
+            *id = hidden;
         } else if draw < 0.9 && vocabulary.plain() > 0 {
             let rank = id::keyed(place as u64, key ^ 2) % vocabulary.plain() as u64;
             *id = vocabulary.plain_id(rank as i64);
@@ -46,7 +52,7 @@ mod tests {
     fn shares_are_right_and_special_tokens_stay() {
         let vocabulary = xlmr(1000);
         let tokens: Vec<i32> = (0..200_000).map(|i| [0, 1, 2, 3, 999, 50, 60, 70][i % 8]).collect();
-        let masked = mask(&tokens, &vocabulary, 0.15, 7);
+        let masked = mask(&tokens, &vocabulary, 999, 0.15, 7);
         let (mut hidden, mut kept, mut other) = (0, 0, 0);
         for &place in &masked.places {
             let (was, is) = (tokens[place as usize], masked.ids[place as usize]);
@@ -75,9 +81,9 @@ mod tests {
     fn a_mask_is_a_function_of_its_key() {
         let vocabulary = xlmr(100);
         let tokens: Vec<i32> = (0..500).map(|i| 4 + i % 90).collect();
-        let first = mask(&tokens, &vocabulary, 0.15, 1);
-        assert_eq!(first, mask(&tokens, &vocabulary, 0.15, 1));
-        assert_ne!(first, mask(&tokens, &vocabulary, 0.15, 2));
-        assert_eq!(mask(&tokens, &vocabulary, 1.0, 1).places.len(), 500);
+        let first = mask(&tokens, &vocabulary, 99, 0.15, 1);
+        assert_eq!(first, mask(&tokens, &vocabulary, 99, 0.15, 1));
+        assert_ne!(first, mask(&tokens, &vocabulary, 99, 0.15, 2));
+        assert_eq!(mask(&tokens, &vocabulary, 99, 1.0, 1).places.len(), 500);
     }
 }
