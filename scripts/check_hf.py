@@ -31,6 +31,7 @@ MADE = {
     "xlm-roberta": ("XLMRobertaForMaskedLM", "XLMRobertaConfig", dict(
         SMALL, max_position_embeddings=34, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0,
         eos_token_id=2)),
+    "bert": ("BertForMaskedLM", "BertConfig", dict(SMALL, max_position_embeddings=32, type_vocab_size=2)),
     "llama": ("LlamaForCausalLM", "LlamaConfig", dict(LLAMA, tie_word_embeddings=True)),
     "llama-untied": ("LlamaForCausalLM", "LlamaConfig", dict(
         LLAMA, tie_word_embeddings=False, attention_bias=True, mlp_bias=True, head_dim=24,

@@ -56,7 +56,8 @@ pub fn read(
         into.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let (mut unexpected, mut different) = (BTreeSet::new(), Vec::new());
     let wanted: BTreeSet<&str> = missing.keys().copied().collect();
-    let of_body = |name: &str| name.starts_with(naming.body);
+    // BERT's pooler has the prefix of the body, but is a head.
+    let of_body = |name: &str| name.starts_with(naming.body) && !naming.is_redundant(name);
     for file in files(path)? {
         let bytes = mmap::map(&file)?;
         let stored = SafeTensors::deserialize(&bytes).map_err(|e| Error::input(&file, e))?;
