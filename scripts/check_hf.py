@@ -7,7 +7,7 @@ usage: check_hf.py make DIR                  made-up Hugging Face folders, one f
 `compare` checks three things of a folder, ours or transformers':
 
 1. the Auto class of its kind loads it with nothing missing, unexpected or mismatched;
-2. rows with one document and padding, and every document of a packed row seen alone, give the same
+2. rows with one document (or pair) and padding, and every one of a packed row seen alone, give the same
    logits, so packing neither leaks nor shifts positions;
 3. the mean of -log P over the probe's predictions has the same gradient for every parameter.
 """
@@ -44,6 +44,15 @@ MADE = {
         ROPE, rope_type="yarn", original_max_position_embeddings=16))),
 }
 
+SIDES = dict(d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4,
+             encoder_ffn_dim=96, decoder_ffn_dim=80, vocab_size=199, max_position_embeddings=32)
+MADE |= {
+    "m2m_100": ("M2M100ForConditionalGeneration", "M2M100Config", dict(SIDES, scale_embedding=True)),
+    "mbart": ("MBartForConditionalGeneration", "MBartConfig", dict(SIDES)),
+    "mbart-50": ("MBartForConditionalGeneration", "MBartConfig", dict(
+        SIDES, scale_embedding=True, decoder_start_token_id=2, activation_function="relu")),
+}
+
 
 def make(folder):
     for name, (model, config, values) in MADE.items():
@@ -53,6 +62,9 @@ def make(folder):
             # Random everywhere: norms, biases and the rows of padding would else be ones and zeros.
             for _, parameter in model.named_parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.1)
+            for buffer_name, buffer in model.named_buffers():
+                if buffer_name == "final_logits_bias":
+                    buffer.add_(torch.randn_like(buffer))
         model.save_pretrained(Path(folder) / name)
         print(Path(folder) / name)
 
@@ -109,20 +121,30 @@ def compare(folder, probe):
 
 
 def padded(probe):
-    """Rows of one document, with their padding: arguments, row, real places."""
+    """Rows of one document (or pair), with their padding: arguments, row, real places."""
     for row, documents in enumerate(probe["documents"]):
         if documents.max() == 0:
-            real = torch.nonzero(documents >= 0)[:, 0]
-            ids = probe["input_ids"][row]
-            yield dict(input_ids=ids[None], attention_mask=(documents >= 0).long()[None]), row, real
+            real = documents >= 0
+            arguments = dict(input_ids=probe["input_ids"][row][None], attention_mask=real.long()[None])
+            if "source_ids" in probe:
+                there = probe["source_documents"][row] >= 0
+                arguments = dict(
+                    decoder_input_ids=arguments["input_ids"], decoder_attention_mask=arguments["attention_mask"],
+                    input_ids=probe["source_ids"][row][None], attention_mask=there.long()[None])
+            yield arguments, row, torch.nonzero(real)[:, 0]
 
 
 def packed(probe):
-    """Documents of packed rows, each alone."""
+    """Documents (or pairs) of packed rows, each alone."""
     for row, documents in enumerate(probe["documents"]):
         for document in range(documents.max() + 1 if documents.max() > 0 else 0):
             real = torch.nonzero(documents == document)[:, 0]
-            yield dict(input_ids=probe["input_ids"][row][real][None]), row, real
+            arguments = dict(input_ids=probe["input_ids"][row][real][None])
+            if "source_ids" in probe:
+                there = probe["source_documents"][row] == document
+                arguments = dict(
+                    decoder_input_ids=arguments["input_ids"], input_ids=probe["source_ids"][row][there][None])
+            yield arguments, row, real
 
 
 def losses(logits, row, real, probe):

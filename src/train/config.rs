@@ -11,18 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The names of the objectives a run can list, in the order of the registry.
-pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "clm", "classify"];
+pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "clm", "translation", "denoise", "classify"];
 
 /// A network: `[model.NAME]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The architecture: `encoder` is compatible with XLM-R, `decoder` with Llama.
+    /// The architecture: `encoder` is compatible with XLM-R, `decoder` with Llama, `seq2seq`
+    /// (encoder and decoder) with M2M-100 and NLLB.
     #[serde(rename = "type", alias = "kind")]
     pub kind: ModelKind,
     /// Width of the hidden states.
     pub hidden: i64,
-    /// Number of layers.
+    /// Number of layers; of a `seq2seq` those of each side.
     pub layers: i64,
     /// Attention heads; by default one for every 64 of `hidden`, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +54,9 @@ pub struct ModelConfig {
     /// are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tied: Option<bool>,
+    /// For a `seq2seq`: layers of its decoder; by default `layers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder_layers: Option<i64>,
 }
 
 impl Default for ModelConfig {
@@ -71,6 +75,7 @@ impl Default for ModelConfig {
             kv_heads: None,
             rope_theta: None,
             tied: None,
+            decoder_layers: None,
         }
     }
 }
@@ -106,6 +111,7 @@ impl ModelConfig {
         }
         let kv_heads = self.kv_heads.unwrap_or(1);
         positive("kv_heads", kv_heads)?;
+        positive("decoder_layers", self.decoder_layers.unwrap_or(1))?;
         if self.heads() % kv_heads != 0 {
             return Err(Error::usage(format!(
                 "`heads` = {} cannot share `kv_heads` = {kv_heads}",
@@ -115,11 +121,15 @@ impl ModelConfig {
         if self.rope_theta.is_some_and(|theta| !(theta > 1.0 && theta.is_finite())) {
             return Err(Error::usage("`rope_theta` must be above 1"));
         }
+        if self.kind == ModelKind::Seq2seq && self.norm_eps != 1e-5 {
+            return Err(Error::usage("`norm_eps` of type `seq2seq` is 1e-5 in its files"));
+        }
         // An option that would change nothing is a mistake.
         for (key, given, kind) in [
             ("kv_heads", self.kv_heads.is_some(), ModelKind::Decoder),
             ("rope_theta", self.rope_theta.is_some(), ModelKind::Decoder),
             ("tied", self.tied.is_some(), ModelKind::Decoder),
+            ("decoder_layers", self.decoder_layers.is_some(), ModelKind::Seq2seq),
             ("language_embeddings", self.language_embeddings, ModelKind::Encoder),
         ] {
             if given && kind != self.kind {
@@ -220,6 +230,8 @@ pub struct TrainConfig {
     pub language_weights: Option<BTreeMap<String, f64>>,
     /// Share of tokens that `mlm` and `tlm` predict.
     pub mask_probability: f64,
+    /// Whether `mlm` and `tlm` hide words whole, with as many tokens as they have.
+    pub whole_words: bool,
     /// Steps between lines of the metrics.
     pub log_every: u64,
     /// Steps between checkpoints; by default one at the end.
@@ -252,6 +264,7 @@ impl Default for TrainConfig {
             length: None,
             language_weights: None,
             mask_probability: 0.15,
+            whole_words: false,
             log_every: 10,
             save_every: None,
             validate_every: None,
@@ -260,7 +273,21 @@ impl Default for TrainConfig {
     }
 }
 
+/// What masked objectives hide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Masking {
+    /// Share of the tokens.
+    pub probability: f64,
+    /// Whether words are hidden whole.
+    pub whole_words: bool,
+}
+
 impl TrainConfig {
+    /// What masked objectives hide.
+    pub fn masking(&self) -> Masking {
+        Masking { probability: self.mask_probability, whole_words: self.whole_words }
+    }
+
     /// Checks names and numbers, before anything is built.
     pub fn validate(&self) -> Result<()> {
         one_of("model", self.model.is_some(), "init", self.init.is_some())?;
@@ -366,7 +393,18 @@ names! {
     /// Post-norm encoder with learned positions, compatible with XLM-R.
     Encoder = "encoder",
     /// Pre-norm decoder with rotary positions and gated layers, compatible with Llama.
-    Decoder = "decoder"
+    Decoder = "decoder",
+    /// Pre-norm encoder and decoder, compatible with M2M-100.
+    Seq2seq = "seq2seq"
+}
+
+names! {
+    /// Between the two matrices of a feed-forward layer.
+    Activation, "activation",
+    /// max(0, x).
+    Relu = "relu",
+    /// x Φ(x), exactly.
+    Gelu = "gelu"
 }
 
 names! {
@@ -462,7 +500,7 @@ mod tests {
             toml::from_str("model = 'a'\npack = 'b'\nobjectives = { mml = 1 }").unwrap();
         assert_eq!(
             run.validate().unwrap_err().to_string(),
-            "unknown objective `mml`; expected one of: mlm, tlm, clm, classify"
+            "unknown objective `mml`; expected one of: mlm, tlm, clm, translation, denoise, classify"
         );
         assert!(toml::from_str::<TrainConfig>("bacth = 3").is_err());
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::train::batch::Source;
-use crate::train::config::TrainConfig;
+use crate::train::config::{Masking, TrainConfig};
 use crate::train::labelled::Examples;
 use crate::train::model::Architecture;
 use crate::train::objective::{self, Rows, Setting};
@@ -43,8 +43,8 @@ pub struct Packed<'a> {
     pub vocabulary: &'a Vocabulary,
     /// The model's shape.
     pub architecture: &'a Architecture,
-    /// Share of tokens to predict.
-    pub mask_probability: f64,
+    /// What masked objectives hide.
+    pub masking: Masking,
     /// Micro-batches per step.
     pub accumulate: usize,
     /// The run's seed.
@@ -60,7 +60,7 @@ impl Data for Packed<'_> {
                 let setting = Setting {
                     vocabulary: self.vocabulary,
                     architecture: self.architecture,
-                    mask_probability: self.mask_probability,
+                    masking: self.masking,
                     key: key(self.seed, step, micro),
                 };
                 (objective.prepare)(&Rows::Packed(&batch), &setting)
@@ -110,7 +110,7 @@ impl Data for Labelled<'_> {
             let setting = Setting {
                 vocabulary: self.vocabulary,
                 architecture: self.architecture,
-                mask_probability: 0.0,
+                masking: Masking { probability: 0.0, whole_words: false },
                 key: key(self.seed, step, micro),
             };
             works.push((objective.prepare)(

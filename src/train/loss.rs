@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::train::batch::Source;
     use crate::train::batch::tests::Made;
-    use crate::train::config::Dtype;
+    use crate::train::config::{Dtype, Masking};
     use crate::train::labelled::Examples;
     use crate::train::model::Model;
     use crate::train::model::encoder::tests::tiny;
@@ -156,7 +156,7 @@ mod tests {
         let setting = Setting {
             vocabulary: &vocabulary,
             architecture: &architecture,
-            mask_probability: 0.15,
+            masking: Masking { probability: 0.15, whole_words: false },
             key: 1,
         };
         let work = |rows: &[usize]| {
@@ -184,7 +184,7 @@ mod tests {
         let setting = Setting {
             vocabulary: &vocabulary,
             architecture: &architecture,
-            mask_probability: 0.3,
+            masking: Masking { probability: 0.3, whole_words: false },
             key: 1,
         };
         let mut made = Made { step: 0, rows: 4, length: 16, vocabulary: 60, pairs: false };

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod model;
 pub mod objective;
 pub mod optim;
+pub mod pieces;
 pub mod predict;
 pub mod probe;
 pub mod retention;

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::train::batch::Source;
 use crate::train::checkpoint;
-use crate::train::config::Dtype;
+use crate::train::config::{Dtype, Masking};
 use crate::train::data::{Data, Packed};
 use crate::train::loss::Tally;
 use crate::train::model::Model;
@@ -90,22 +90,22 @@ pub fn evaluate(model: &Model, works: &[Work]) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Nats per prediction by `objective/language` of masked tokens, over the next micro-batches of a
+/// Nats per prediction by `objective/language`, over the next micro-batches of a
 /// source; the masks are the same at every call.
-pub fn mlm_loss(
+pub fn packed_loss(
     model: &Model,
     vocabulary: &Vocabulary,
     source: &mut dyn Source,
     batches: usize,
     objectives: &BTreeMap<String, f64>,
-    mask_probability: f64,
+    masking: Masking,
 ) -> Result<BTreeMap<String, f64>> {
     let mut data = Packed {
         source,
         objectives,
         vocabulary,
         architecture: model.architecture(),
-        mask_probability,
+        masking,
         accumulate: 1,
         seed: 0,
     };

@@ -62,7 +62,7 @@ pub fn pretrain(
         objectives: &config.objectives,
         vocabulary: &vocabulary,
         architecture: &architecture,
-        mask_probability: config.mask_probability,
+        masking: config.masking(),
         accumulate: config.accumulate,
         seed,
     };

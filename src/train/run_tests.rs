@@ -174,8 +174,9 @@ fn the_loss_falls_and_is_told_by_language() {
     let vocabulary = Vocabulary::read(&run.checkpoint).unwrap();
     let mut held_out = Made { step: 1000, ..made() };
     let objectives = config("").objectives;
+    let masking = config("").masking();
     let again =
-        predict::mlm_loss(&model, &vocabulary, &mut held_out, 4, &objectives, 0.15).unwrap();
+        predict::packed_loss(&model, &vocabulary, &mut held_out, 4, &objectives, masking).unwrap();
     assert!((again["mlm/isl_Latn"] - loss(&lines[2])).abs() < 1.0, "{again:?}");
 }
 

@@ -2,12 +2,14 @@
 //!
 //! It never encodes or decodes text; that is `token`'s.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use crate::error::{Error, Result};
+use crate::train::pieces::Pieces;
 
 /// The ids of a tokenizer, by their parts in a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Vocabulary {
     pub mask: Option<i32>,
     /// Every special id in rising order; these are never predicted or drawn.
     pub special: Vec<i32>,
+    /// What begins words and ends sentences.
+    pub pieces: Pieces,
+    /// The tokens that stand for languages.
+    pub languages: BTreeMap<String, i32>,
 }
 
 /// A role, the key of `tokenizer_config.json` and the names tried without one.
@@ -71,8 +77,27 @@ impl Vocabulary {
             .collect();
         special.sort_unstable();
         special.dedup();
-        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
-        Ok(Self { size: i64::from(largest) + 1, pad, bos, eos, mask, special })
+        let all = tokenizer.get_vocab(true);
+        let largest = all.values().copied().max().unwrap_or(0);
+        let mut texts = vec![None; largest as usize + 1];
+        for (text, id) in all {
+            texts[id as usize] = Some(text);
+        }
+        let pieces = Pieces::new(&texts);
+        let languages = languages(&tokenizer, &config);
+        let size = i64::from(largest) + 1;
+        Ok(Self { size, pad, bos, eos, mask, special, pieces, languages })
+    }
+
+    /// The token that stands for a language.
+    ///
+    /// Errors when there is none.
+    pub fn language(&self, lang: &str) -> Result<i32> {
+        self.languages.get(lang).copied().ok_or_else(|| {
+            let known = self.languages.keys().map(String::as_str);
+            Error::unknown("language of the tokenizer", lang, known)
+                .hint_with(format!("a translating model needs a token `<2{lang}>`"))
+        })
     }
 
     /// Whether an id is special.
@@ -96,6 +121,26 @@ impl Vocabulary {
     pub fn plain(&self) -> i64 {
         self.size - self.special.len() as i64
     }
+}
+
+/// The tokens of languages: those that `lang_tokens` of `tokenizer_config.json` names, else the
+/// added tokens `<2deu_Latn>` or `deu_Latn`.
+fn languages(tokenizer: &Tokenizer, config: &Value) -> BTreeMap<String, i32> {
+    let id = |token: &str| i32::try_from(tokenizer.token_to_id(token)?).ok();
+    if let Some(named) = config.get("lang_tokens").and_then(Value::as_object) {
+        let named = named.iter();
+        return named.filter_map(|(lang, t)| Some((lang.clone(), id(t.as_str()?)?))).collect();
+    }
+    let added = tokenizer.get_added_tokens_decoder().into_values();
+    added
+        .filter_map(|token| {
+            let text = token.content.as_str();
+            let tag = text.strip_prefix("<2").and_then(|t| t.strip_suffix('>')).unwrap_or(text);
+            let (lang, script) = tag.split_once('_')?;
+            let is_tag = lang.len() == 3 && script.len() == 4 && tag.is_ascii();
+            Some((is_tag.then(|| tag.to_string())?, id(text)?))
+        })
+        .collect()
 }
 
 fn named_tokens(path: &Path) -> Result<Value> {
@@ -125,6 +170,8 @@ pub(crate) mod tests {
             eos: 2,
             mask: Some(mask),
             special: vec![0, 1, 2, 3, mask],
+            pieces: Pieces::default(),
+            languages: BTreeMap::new(),
         }
     }
 
@@ -160,7 +207,10 @@ pub(crate) mod tests {
     fn a_folder_is_read() {
         let dir = tempfile::tempdir().unwrap();
         write_tokenizer(dir.path(), 20);
-        assert_eq!(Vocabulary::read(dir.path()).unwrap(), xlmr(25));
+        let read = Vocabulary::read(dir.path()).unwrap();
+        // Words without marks are words of their own.
+        assert!((0..25).all(|id| read.pieces.begins(id) && !read.pieces.ends(id)));
+        assert_eq!(Vocabulary { pieces: Pieces::default(), ..read }, xlmr(25));
         let error = Vocabulary::read(Path::new("/nowhere")).unwrap_err();
         assert_eq!(error.to_string(), "/nowhere: no `tokenizer.json` here");
     }

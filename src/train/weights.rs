@@ -82,6 +82,7 @@ pub fn read(
             missing.remove(name.as_str());
         }
     }
+    missing.retain(|name, _| !naming.optional.contains(name));
     let mut left: Vec<String> = missing.into_keys().map(Into::into).collect();
     left.sort();
     if matching == Match::Body {
@@ -217,7 +218,8 @@ impl View for Stored {
 mod tests {
     use super::*;
 
-    const NAMING: Naming = Naming { body: "roberta.", redundant: &["tied", "*.buffer"] };
+    const NAMING: Naming =
+        Naming { body: "roberta.", redundant: &["tied", "*.buffer"], optional: &[] };
 
     fn tensors(names: &[(&str, &[i64])], value: f64) -> Vec<(String, Tensor)> {
         let full = |shape: &[i64]| Tensor::full(shape, value, (Kind::Float, Device::Cpu));

@@ -17,6 +17,8 @@ pub struct Work {
     pub ids: Buffer,
     /// Where the documents lie.
     pub layout: Layout,
+    /// What `ids` are predicted from besides themselves, for models with an encoder and a decoder.
+    pub source: Option<Source>,
     /// The languages in it.
     pub langs: Vec<String>,
     /// For each place the language's index in `langs`; empty when there is one language.
@@ -33,4 +35,13 @@ pub struct Work {
     pub bytes_aliased: u64,
     /// Bytes of token ids that were gathered.
     pub bytes_gathered: u64,
+}
+
+/// The source side of a micro-batch: as many rows, and as many documents in each.
+#[derive(Clone)]
+pub struct Source {
+    /// Token ids (i32), `rows × length`.
+    pub ids: Buffer,
+    /// Where the documents lie.
+    pub layout: Layout,
 }

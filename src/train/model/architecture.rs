@@ -6,12 +6,14 @@
 
 mod decoder;
 mod encoder;
+mod seq2seq;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+pub use crate::train::config::Activation;
 use crate::train::config::{ModelConfig, ModelKind};
 use crate::train::model::rope::Rope;
 use crate::train::vocabulary::Vocabulary;
@@ -68,6 +70,8 @@ pub enum Family {
     },
     /// Llama.
     Llama(Llama),
+    /// M2M-100 (NLLB) and mBART.
+    Seq2seq(Seq2seqShape),
 }
 
 /// What only Llama has.
@@ -87,6 +91,28 @@ pub struct Llama {
     pub mlp_bias: bool,
 }
 
+/// What only models of encoder and decoder have; the sizes of the architecture are the encoder's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seq2seqShape {
+    /// Whether it is mBART, with learned positions and normed embeddings, and not M2M-100.
+    pub is_mbart: bool,
+    /// Layers of the decoder.
+    pub decoder_layers: i64,
+    /// Its attention heads.
+    pub decoder_heads: i64,
+    /// Width inside its feed-forward layers.
+    pub decoder_intermediate: i64,
+    /// Between the two matrices of the feed-forward layers.
+    pub activation: Activation,
+    /// Share of the values dropped there.
+    pub activation_dropout: f64,
+    /// Whether token embeddings are multiplied by the root of their width.
+    pub scaled: bool,
+    /// What a target begins with, before its language; none where the language itself begins it
+    /// and stands at the end of texts (mBART's first checkpoints).
+    pub start: Option<i32>,
+}
+
 /// How tensors of other files are named beside ours.
 #[derive(Debug, Clone, Copy)]
 pub struct Naming {
@@ -94,11 +120,13 @@ pub struct Naming {
     pub body: &'static str,
     /// Names that say nothing new: buffers and what is tied; with `*` in front, their ends.
     pub redundant: &'static [&'static str],
+    /// Names that a file may lack; they keep what they begin with.
+    pub optional: &'static [&'static str],
 }
 
 impl Naming {
     /// Names of no model's: every tensor has the name that it is looked for under.
-    pub const PLAIN: Naming = Naming { body: "", redundant: &[] };
+    pub const PLAIN: Naming = Naming { body: "", redundant: &[], optional: &[] };
 
     /// Whether a tensor of this name says nothing new.
     pub fn is_redundant(&self, name: &str) -> bool {
@@ -118,6 +146,8 @@ pub const MODEL_TYPES: &[ModelType] = &[
     ("roberta", encoder::roberta),
     ("bert", encoder::bert),
     ("llama", decoder::llama),
+    ("m2m_100", seq2seq::m2m100),
+    ("mbart", seq2seq::mbart),
 ];
 
 impl Architecture {
@@ -140,6 +170,7 @@ impl Architecture {
                 (Family::Roberta { types }, longest + i64::from(vocabulary.pad) + 1)
             }
             ModelKind::Decoder => (Family::Llama(decoder::new(config)), longest),
+            ModelKind::Seq2seq => (Family::Seq2seq(seq2seq::new(config, vocabulary)), longest),
         };
         Ok(Self {
             family,
@@ -166,13 +197,22 @@ impl Architecture {
         match self.family {
             Family::Roberta { .. } | Family::Bert { .. } => ModelKind::Encoder,
             Family::Llama(_) => ModelKind::Decoder,
+            Family::Seq2seq(_) => ModelKind::Seq2seq,
         }
     }
 
     /// The position of the first token of a document.
     pub fn first_position(&self) -> i32 {
-        match self.family {
+        match &self.family {
             Family::Roberta { .. } => self.pad + 1,
+            // fairseq's offset: pad + 1 in M2M-100, in mBART 2 whatever the padding.
+            Family::Seq2seq(own) => {
+                if own.is_mbart {
+                    2
+                } else {
+                    self.pad + 1
+                }
+            }
             Family::Bert { .. } | Family::Llama(_) => 0,
         }
     }
@@ -181,7 +221,7 @@ impl Architecture {
     pub fn longest(&self) -> i64 {
         match self.family {
             Family::Roberta { .. } => self.positions - i64::from(self.first_position()),
-            Family::Bert { .. } | Family::Llama(_) => self.positions,
+            _ => self.positions,
         }
     }
 
@@ -191,6 +231,7 @@ impl Architecture {
             Family::Roberta { .. } => encoder::ROBERTA,
             Family::Bert { .. } => encoder::BERT,
             Family::Llama(llama) => decoder::naming(llama),
+            Family::Seq2seq(own) => seq2seq::naming(own),
         }
     }
 
@@ -200,6 +241,7 @@ impl Architecture {
             Family::Roberta { types } => encoder::to_json(self, *types, &encoder::XLMR_KEYS),
             Family::Bert { types } => encoder::to_json(self, *types, &encoder::BERT_KEYS),
             Family::Llama(llama) => decoder::to_json(self, llama),
+            Family::Seq2seq(own) => seq2seq::to_json(self, own),
         }
     }
 
@@ -311,6 +353,7 @@ mod tests {
                 kind: ModelKind::try_from((*name).to_string()).unwrap(),
                 hidden: 128,
                 layers: 2,
+                norm_eps: 1e-5,
                 ..ModelConfig::default()
             };
             let shape = shape(config);
@@ -323,6 +366,10 @@ mod tests {
         assert_eq!(again(&classifier).unwrap(), classifier);
         classifier.family = Family::Bert { types: 2 };
         assert_eq!(again(&classifier).unwrap(), classifier);
+        let mut mbart = shape(ModelConfig { kind: ModelKind::Seq2seq, ..ModelConfig::default() });
+        let Family::Seq2seq(own) = &mut mbart.family else { unreachable!() };
+        (own.is_mbart, own.start, own.activation) = (true, None, Activation::Gelu);
+        assert_eq!(again(&mbart).unwrap(), mbart);
     }
 
     #[test]

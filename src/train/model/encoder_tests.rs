@@ -28,6 +28,7 @@ pub(crate) fn work(ids: &[i32], lengths: &[Vec<i32>], length: usize, unit: Unit)
         objective: &MLM,
         ids: Buffer::from_vec(ids.to_vec()),
         layout: Layout::new(lengths, length, unit, 32).unwrap(),
+        source: None,
         langs: vec!["isl_Latn".into()],
         place_langs: Vec::new(),
         places: Vec::new(),

@@ -9,6 +9,7 @@ pub mod decoder;
 pub mod encoder;
 pub mod parameters;
 pub mod rope;
+pub mod seq2seq;
 
 pub use architecture::Architecture;
 pub use parameters::{Parameter, Parameters};
@@ -21,6 +22,7 @@ use crate::train::ffi;
 use crate::train::model::decoder::Decoder;
 use crate::train::model::encoder::Encoder;
 use crate::train::model::parameters::cast;
+use crate::train::model::seq2seq::Seq2seq;
 use crate::train::work::Work;
 
 /// The key of dropout's draws in a training pass; none in any other pass, which drops nothing.
@@ -69,6 +71,7 @@ impl Model {
         let network: Box<dyn Network> = match shape.kind() {
             ModelKind::Encoder => Box::new(Encoder::new(&shape, p, compute)?),
             ModelKind::Decoder => Box::new(Decoder::new(&shape, p, compute)?),
+            ModelKind::Seq2seq => Box::new(Seq2seq::new(&shape, p, compute)?),
         };
         Ok(Self { architecture: shape, parameters, network })
     }

@@ -81,6 +81,12 @@ impl Parameters {
         self.add(name, Tensor::f_zeros([size], (Kind::Float, Device::Cpu))?, false)
     }
 
+    /// Zeros that belong to a model's file and are not learned.
+    pub fn constant(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        let tensor = self.add(name, Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?, false)?;
+        Ok(tensor.f_set_requires_grad(false)?)
+    }
+
     /// Marks the parameter that was added last as indexed by ids in a dimension.
     pub fn by_id(&mut self, dimension: i64) {
         if let Some(last) = self.list.last_mut() {

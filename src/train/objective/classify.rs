@@ -64,6 +64,7 @@ pub(crate) fn padded(
         objective,
         ids: Buffer::from_vec(ids),
         layout,
+        source: None,
         langs: names,
         place_langs,
         places: (0..texts.len()).map(|row| (row * length) as i64).collect(),

@@ -37,6 +37,7 @@ mod tests {
     use super::*;
     use crate::train::batch::Source;
     use crate::train::batch::tests::Made;
+    use crate::train::config::Masking;
     use crate::train::model::decoder::tests::tiny;
     use crate::train::vocabulary::tests::xlmr;
 
@@ -46,7 +47,7 @@ mod tests {
         let setting = Setting {
             vocabulary: &vocabulary,
             architecture: &architecture,
-            mask_probability: 0.0,
+            masking: Masking { probability: 0.0, whole_words: false },
             key: 1,
         };
         for pairs in [false, true] {

@@ -35,8 +35,7 @@ pub(super) fn masked(
         return Err(Error::usage(format!("`{}` with a tokenizer without mask", objective.name))
             .hint_with("`mask_token` in tokenizer_config.json names it"));
     };
-    let masked =
-        mask::mask(tokens, setting.vocabulary, hidden, setting.mask_probability, setting.key);
+    let masked = mask::mask(tokens, setting.vocabulary, hidden, setting.masking, setting.key);
     let gold = masked.places.iter().map(|&place| i64::from(tokens[place as usize])).collect();
     Ok(rows.work(objective, Buffer::from_vec(masked.ids), masked.places, gold))
 }

@@ -5,16 +5,19 @@
 
 pub mod classify;
 pub mod clm;
+pub mod denoise;
 pub mod mask;
 pub mod mlm;
 mod packed;
+mod sides;
 pub mod tlm;
+pub mod translation;
 
 use tch::Tensor;
 
 use crate::error::{Error, Result};
 use crate::train::batch::{Kind, MicroBatch};
-use crate::train::config::ModelKind;
+use crate::train::config::{Masking, ModelKind};
 use crate::train::labelled::Examples;
 use crate::train::model::{Architecture, Model, Noise};
 use crate::train::vocabulary::Vocabulary;
@@ -35,7 +38,14 @@ pub struct Objective {
 }
 
 /// Every objective, in the order of the documentation.
-pub const OBJECTIVES: &[&Objective] = &[&mlm::MLM, &tlm::TLM, &clm::CLM, &classify::CLASSIFY];
+pub const OBJECTIVES: &[&Objective] = &[
+    &mlm::MLM,
+    &tlm::TLM,
+    &clm::CLM,
+    &translation::TRANSLATION,
+    &denoise::DENOISE,
+    &classify::CLASSIFY,
+];
 
 /// Rows as an objective receives them.
 pub enum Rows<'a> {
@@ -51,8 +61,8 @@ pub struct Setting<'a> {
     pub vocabulary: &'a Vocabulary,
     /// The model's shape.
     pub architecture: &'a Architecture,
-    /// Share of tokens to predict.
-    pub mask_probability: f64,
+    /// What masked objectives hide.
+    pub masking: Masking,
     /// The key of every draw; a function of (seed, step, micro-batch).
     pub key: u64,
 }
@@ -71,8 +81,8 @@ pub fn for_batch<'a>(
 ) -> Result<&'static Objective> {
     let wanted: Vec<&str> = wanted.into_iter().map(String::as_str).collect();
     let (rows, order): (_, &[&str]) = match kind {
-        Kind::Documents => ("documents", &["mlm", "clm"]),
-        Kind::Pairs => ("pairs", &["tlm", "mlm", "clm"]),
+        Kind::Documents => ("documents", &["mlm", "clm", "denoise"]),
+        Kind::Pairs => ("pairs", &["tlm", "mlm", "clm", "translation"]),
     };
     match order.iter().find(|name| wanted.contains(name)) {
         Some(name) => objective(name),

@@ -74,6 +74,7 @@ impl<'a> Packed<'a> {
             objective,
             ids,
             layout: self.layout,
+            source: None,
             langs: batch.langs.clone(),
             place_langs,
             places,

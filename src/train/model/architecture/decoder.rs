@@ -25,6 +25,7 @@ pub(super) fn naming(llama: &Llama) -> Naming {
     Naming {
         body: "model.",
         redundant: if llama.tied { &["lm_head.weight", FREQUENCIES] } else { &[FREQUENCIES] },
+        optional: &[],
     }
 }
 

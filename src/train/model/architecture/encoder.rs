@@ -17,6 +17,7 @@ pub(super) const ROBERTA: Naming = Naming {
         "roberta.pooler.dense.weight",
         "roberta.pooler.dense.bias",
     ],
+    optional: &[],
 };
 
 /// Names of BERT in other files; the head that says which sentence follows is left out.
@@ -32,6 +33,7 @@ pub(super) const BERT: Naming = Naming {
         "bert.pooler.dense.weight",
         "bert.pooler.dense.bias",
     ],
+    optional: &[],
 };
 
 /// What the two families write differently: the type, and the prefix of their classes.
