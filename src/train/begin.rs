@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::store::manifest::Manifest;
 use crate::train::checkpoint::{self, State};
 use crate::train::config::{ModelConfig, TrainConfig};
-use crate::train::model::{Architecture, Model};
+use crate::train::model::{Architecture, Model, surgery};
 use crate::train::objective;
 use crate::train::optim::Optimizer;
 use crate::train::retention;
-use crate::train::vocabulary::Vocabulary;
+use crate::train::vocabulary::{self, Vocabulary};
 use crate::train::weights::{self, Match};
 
 /// Keys of the configuration that may differ between a run and its resumption.
@@ -138,18 +138,21 @@ fn begin(
             let dir = retention::resolve(path)?;
             let shape = Architecture::read(&dir)?;
             objective::check_model(objectives, &shape)?;
-            if shape.vocabulary < vocabulary.size || shape.pad != vocabulary.pad {
-                return Err(Error::input(
-                    &dir,
-                    format!(
-                        "the model has {} ids with padding {}, the tokenizer {} with {}",
-                        shape.vocabulary, shape.pad, vocabulary.size, vocabulary.pad
-                    ),
-                ));
+            let load = |model: Model| -> Result<Model> {
+                let naming = model.architecture().naming();
+                weights::read(&dir, &checkpoint::named(&model), Match::Body, naming)?;
+                Ok(model)
+            };
+            let Some(rows) = vocabulary::shared_rows(&dir, run.tokenizer)? else {
+                return load(new(shape.with_ids(&dir, vocabulary)?)?);
+            };
+            if rows.iter().all(Option::is_none) {
+                return Err(Error::input(&dir, "no token of the tokenizer is one of this model"));
             }
-            let model = new(shape)?;
-            let naming = model.architecture().naming();
-            weights::read(&dir, &checkpoint::named(&model), Match::Body, naming)?;
+            let old =
+                load(Model::new(heads(shape.clone()), run.seed, run.config.dtype, Device::Cpu)?)?;
+            let model = new(shape.with_vocabulary(vocabulary))?;
+            surgery::transplant(&old, &model, &rows)?;
             Ok(model)
         }
     }

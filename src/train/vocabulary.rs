@@ -2,7 +2,7 @@
 //!
 //! It never encodes or decodes text; that is `token`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,6 +10,8 @@ use tokenizers::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::train::pieces::Pieces;
+
+const TOKENIZER: &str = "tokenizer.json";
 
 /// The ids of a tokenizer, by their parts in a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +48,9 @@ impl Vocabulary {
     /// Without padding the token that ends a document fills rows up, as in `token`. Errors when the
     /// tokenizer cannot be read or has no tokens that begin and end a document.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("tokenizer.json");
+        let path = folder.join(TOKENIZER);
         if !path.is_file() {
-            return Err(Error::input(folder, "no `tokenizer.json` here"));
+            return Err(Error::input(folder, format!("no `{TOKENIZER}` here")));
         }
         let tokenizer = Tokenizer::from_file(&path).map_err(|e| Error::input(&path, e))?;
         let config = named_tokens(&folder.join("tokenizer_config.json"))?;
@@ -77,15 +79,10 @@ impl Vocabulary {
             .collect();
         special.sort_unstable();
         special.dedup();
-        let all = tokenizer.get_vocab(true);
-        let largest = all.values().copied().max().unwrap_or(0);
-        let mut texts = vec![None; largest as usize + 1];
-        for (text, id) in all {
-            texts[id as usize] = Some(text);
-        }
+        let texts = texts(&tokenizer);
         let pieces = Pieces::new(&texts);
         let languages = languages(&tokenizer, &config);
-        let size = i64::from(largest) + 1;
+        let size = texts.len() as i64;
         Ok(Self { size, pad, bos, eos, mask, special, pieces, languages })
     }
 
@@ -121,6 +118,47 @@ impl Vocabulary {
     pub fn plain(&self) -> i64 {
         self.size - self.special.len() as i64
     }
+}
+
+/// For each id of the tokenizer in `new` the id of the same token in `old`: the one of the same text,
+/// or of the same role. None when every id means the same in both, or `old` has no tokenizer.
+pub fn shared_rows(old: &Path, new: &Path) -> Result<Option<Vec<Option<i64>>>> {
+    if !old.join(TOKENIZER).is_file() {
+        return Ok(None);
+    }
+    let read = |folder: &Path| -> Result<_> {
+        let path = folder.join(TOKENIZER);
+        let tokenizer = Tokenizer::from_file(&path).map_err(|e| Error::input(&path, e))?;
+        Ok((texts(&tokenizer), Vocabulary::read(folder)?))
+    };
+    let ((had, old_ids), (has, new_ids)) = (read(old)?, read(new)?);
+    if has.len() <= had.len() && has.iter().zip(&had).all(|(new, old)| new.is_none() || new == old)
+    {
+        return Ok(None);
+    }
+    let ids: HashMap<&String, i64> =
+        had.iter().enumerate().filter_map(|(id, t)| Some((t.as_ref()?, id as i64))).collect();
+    let by_text = |text: &Option<String>| ids.get(text.as_ref()?).copied();
+    let mut rows: Vec<Option<i64>> = has.iter().map(by_text).collect();
+    let roles = |v: &Vocabulary| [Some(v.pad), Some(v.bos), Some(v.eos), v.mask];
+    for (from, to) in roles(&old_ids).into_iter().zip(roles(&new_ids)) {
+        if let (Some(from), Some(to)) = (from, to) {
+            let row = &mut rows[to as usize];
+            *row = row.or(Some(i64::from(from)));
+        }
+    }
+    Ok(Some(rows))
+}
+
+/// The text of each id.
+fn texts(tokenizer: &Tokenizer) -> Vec<Option<String>> {
+    let all = tokenizer.get_vocab(true);
+    let largest = all.values().copied().max().unwrap_or(0);
+    let mut texts = vec![None; largest as usize + 1];
+    for (text, id) in all {
+        texts[id as usize] = Some(text);
+    }
+    texts
 }
 
 /// The tokens of languages: those that `lang_tokens` of `tokenizer_config.json` names, else the
@@ -213,6 +251,56 @@ pub(crate) mod tests {
         assert_eq!(Vocabulary { pieces: Pieces::default(), ..read }, xlmr(25));
         let error = Vocabulary::read(Path::new("/nowhere")).unwrap_err();
         assert_eq!(error.to_string(), "/nowhere: no `tokenizer.json` here");
+    }
+
+    #[test]
+    fn rows_are_shared_by_text_and_by_role() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        write_tokenizer(&old, 20);
+        write_tokenizer(&new, 30);
+        // Ten more words stand before the mask.
+        let rows = shared_rows(&old, &new).unwrap().unwrap();
+        assert_eq!(rows[..24], (0..24).map(Some).collect::<Vec<_>>());
+        assert!(rows[24..34].iter().all(Option::is_none));
+        assert_eq!(rows[34], Some(24));
+        // Fewer words with the same ids need nothing, nor does a folder without a tokenizer.
+        assert_eq!(shared_rows(&old, &old).unwrap(), None);
+        assert_eq!(shared_rows(dir.path(), &new).unwrap(), None);
+        let text = std::fs::read_to_string(old.join(TOKENIZER)).unwrap().replace("<mask>", "[M]");
+        std::fs::write(old.join(TOKENIZER), text).unwrap();
+        std::fs::write(old.join("tokenizer_config.json"), r#"{"mask_token": "[M]"}"#).unwrap();
+        assert_eq!(shared_rows(&old, &new).unwrap().unwrap()[34], Some(24));
+    }
+
+    #[test]
+    fn languages_have_their_tokens() {
+        let dir = tempfile::tempdir().unwrap();
+        write_tokenizer(dir.path(), 20);
+        let path = dir.path().join(TOKENIZER);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut json: Value = serde_json::from_str(&text).unwrap();
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        for (id, content) in [(4, "<2isl_Latn>"), (5, "ell_Grek"), (6, "__yo__"), (7, "w3")] {
+            let mut token = added[0].clone();
+            (token["id"], token["content"]) = (id.into(), content.into());
+            added.push(token);
+        }
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        for (id, content) in [(4, "<2isl_Latn>"), (5, "ell_Grek"), (6, "__yo__")] {
+            vocab.remove(&format!("w{}", id - 4));
+            vocab.insert(content.into(), id.into());
+        }
+        std::fs::write(&path, json.to_string()).unwrap();
+        let read = Vocabulary::read(dir.path()).unwrap();
+        assert_eq!(read.language("isl_Latn").unwrap(), 4);
+        assert_eq!(read.language("ell_Grek").unwrap(), 5);
+        let error = read.language("yor_Latn").unwrap_err();
+        assert!(error.to_string().starts_with("unknown language of the tokenizer `yor_Latn`"));
+        // The names of a model's own tokens can be told.
+        let config = r#"{"lang_tokens": {"yor_Latn": "__yo__"}}"#;
+        std::fs::write(dir.path().join("tokenizer_config.json"), config).unwrap();
+        assert_eq!(Vocabulary::read(dir.path()).unwrap().language("yor_Latn").unwrap(), 6);
     }
 
     #[test]

@@ -192,6 +192,39 @@ impl Architecture {
         })
     }
 
+    /// The same shape for a tokenizer whose ids mean what the model's do.
+    ///
+    /// Errors when the model, which is the one of a folder, has too few rows or another padding.
+    pub fn with_ids(mut self, folder: &Path, vocabulary: &Vocabulary) -> Result<Self> {
+        // Llama's padding is nobody's but the tokenizer's, and BERT's files do not say the rest.
+        match self.family {
+            Family::Llama(_) => self.pad = vocabulary.pad,
+            Family::Bert { .. } => (self.bos, self.eos) = (vocabulary.bos, vocabulary.eos),
+            _ => {}
+        }
+        if self.vocabulary < vocabulary.size || self.pad != vocabulary.pad {
+            let message = format!(
+                "the model has {} ids with padding {}, the tokenizer {} with {}",
+                self.vocabulary, self.pad, vocabulary.size, vocabulary.pad
+            );
+            return Err(Error::input(folder, message)
+                .hint_with("with its own `tokenizer.json` in its folder its rows can be matched"));
+        }
+        Ok(self)
+    }
+
+    /// The same shape for another tokenizer.
+    pub fn with_vocabulary(mut self, vocabulary: &Vocabulary) -> Self {
+        match &mut self.family {
+            Family::Roberta { .. } => self.positions += i64::from(vocabulary.pad - self.pad),
+            Family::Seq2seq(own) => own.start = own.start.map(|_| vocabulary.eos),
+            _ => {}
+        }
+        self.vocabulary = vocabulary.size;
+        (self.pad, self.bos, self.eos) = (vocabulary.pad, vocabulary.bos, vocabulary.eos);
+        self
+    }
+
     /// Which kind of network it is.
     pub fn kind(&self) -> ModelKind {
         match self.family {

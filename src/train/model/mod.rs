@@ -10,6 +10,7 @@ pub mod encoder;
 pub mod parameters;
 pub mod rope;
 pub mod seq2seq;
+pub mod surgery;
 
 pub use architecture::Architecture;
 pub use parameters::{Parameter, Parameters};

@@ -10,7 +10,7 @@ use crate::id;
 use crate::train::ffi;
 
 /// Standard deviation of new weights.
-const INITIALIZER_RANGE: f64 = 0.02;
+pub(crate) const INITIALIZER_RANGE: f64 = 0.02;
 
 /// A tensor that is learned.
 pub struct Parameter {

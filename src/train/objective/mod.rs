@@ -119,35 +119,4 @@ pub fn check_model<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::train::config::OBJECTIVE_NAMES;
-
-    #[test]
-    fn the_registry_and_the_configuration_name_the_same() {
-        let names: Vec<&str> = OBJECTIVES.iter().map(|o| o.name).collect();
-        assert_eq!(names, OBJECTIVE_NAMES);
-        assert!(OBJECTIVES.iter().all(|o| o.doc.ends_with('.')));
-    }
-
-    #[test]
-    fn pairs_prefer_tlm() {
-        let both = ["mlm".to_string(), "tlm".to_string()];
-        assert_eq!(for_batch(Kind::Pairs, &both).unwrap().name, "tlm");
-        assert_eq!(for_batch(Kind::Pairs, &both[..1]).unwrap().name, "mlm");
-        assert_eq!(for_batch(Kind::Documents, &both).unwrap().name, "mlm");
-        let error = for_batch(Kind::Documents, &both[1..]).err().unwrap();
-        assert!(error.to_string().starts_with("the pack has documents, which none"), "{error}");
-        assert_eq!(for_batch(Kind::Pairs, &["clm".to_string()]).unwrap().name, "clm");
-    }
-
-    #[test]
-    fn objectives_are_held_to_their_kind_of_model() {
-        let shape = crate::train::model::decoder::tests::tiny(50);
-        check_model(&["clm".to_string()], &shape).unwrap();
-        let error = check_model(&["mlm".to_string()], &shape).unwrap_err();
-        let text = "objective `mlm` trains a model of type `encoder`; this one is `decoder`";
-        assert_eq!(error.to_string(), text);
-        assert_eq!(error.hint(), Some("objectives of `decoder`: clm"));
-    }
-}
+mod tests;
