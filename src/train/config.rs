@@ -197,8 +197,9 @@ pub struct TrainConfig {
     /// A query for labelled rows; this or `pack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// What is learned, with weights.
-    pub objectives: BTreeMap<String, f64>,
+    /// What is learned, with weights: a number, or numbers at steps with lines between them, such as
+    /// `tlm = [[0, 0.0], [10000, 1.0]]`.
+    pub objectives: BTreeMap<String, Weight>,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// Rows per micro-batch.
@@ -225,9 +226,10 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<i64>,
     /// λ of each language in −Σ λ/N Σ log P, with `default` for those not named; without it the
-    /// share of each language in the step, which makes the loss the mean over predictions.
+    /// share of each language in the step, which makes the loss the mean over predictions. It may
+    /// move with the step as the weights of objectives do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub language_weights: Option<BTreeMap<String, f64>>,
+    pub language_weights: Option<BTreeMap<String, Weight>>,
     /// Share of tokens that `mlm` and `tlm` predict.
     pub mask_probability: f64,
     /// Whether `mlm` and `tlm` hide words whole, with as many tokens as they have.
@@ -273,6 +275,53 @@ impl Default for TrainConfig {
     }
 }
 
+/// A weight in the loss, which may move with the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Weight {
+    /// The same at every step.
+    Constant(f64),
+    /// Values at rising steps, with lines between them.
+    Points(Vec<(u64, f64)>),
+}
+
+impl Weight {
+    /// The weight at a step.
+    pub fn at(&self, step: u64) -> f64 {
+        let points = match self {
+            Self::Constant(value) => return *value,
+            Self::Points(points) => points,
+        };
+        let after = points.iter().position(|(at, _)| *at > step).unwrap_or(points.len());
+        let before = after.checked_sub(1).and_then(|k| points.get(k));
+        match (before, points.get(after)) {
+            (Some((from, a)), Some((to, b))) => {
+                a + (b - a) * (step - from) as f64 / (to - from) as f64
+            }
+            (Some((_, only)), None) | (None, Some((_, only))) => *only,
+            (None, None) => 0.0,
+        }
+    }
+
+    fn validate(&self, name: &str) -> Result<()> {
+        let points = match self {
+            Self::Constant(value) => return not_negative(name, *value),
+            Self::Points(points) => points,
+        };
+        if points.is_empty() || points.windows(2).any(|w| w[0].0 >= w[1].0) {
+            return Err(Error::usage(format!("`{name}`: its steps do not rise"))
+                .hint_with("`[[0, 0.0], [10000, 1.0]]` is 0 at first and 1 from step 10000 on"));
+        }
+        points.iter().try_for_each(|(_, value)| not_negative(name, *value))
+    }
+}
+
+impl From<f64> for Weight {
+    fn from(value: f64) -> Self {
+        Self::Constant(value)
+    }
+}
+
 /// What masked objectives hide.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Masking {
@@ -296,11 +345,11 @@ impl TrainConfig {
             return Err(Error::usage("no `objectives`")
                 .hint_with(format!("expected some of: {}", OBJECTIVE_NAMES.join(", "))));
         }
-        for (name, &weight) in &self.objectives {
+        for (name, weight) in &self.objectives {
             if !OBJECTIVE_NAMES.contains(&name.as_str()) {
                 return Err(Error::unknown("objective", name, OBJECTIVE_NAMES.iter().copied()));
             }
-            not_negative(&format!("objectives.{name}"), weight)?;
+            weight.validate(&format!("objectives.{name}"))?;
             let labelled = name == "classify";
             if labelled != self.data.is_some() {
                 let (needs, has) = if labelled { ("data", "pack") } else { ("pack", "data") };
@@ -317,8 +366,8 @@ impl TrainConfig {
         {
             return Err(Error::usage("more than one of `steps`, `epochs` and `tokens`"));
         }
-        for (name, &weight) in self.language_weights.iter().flatten() {
-            not_negative(&format!("language_weights.{name}"), weight)?;
+        for (name, weight) in self.language_weights.iter().flatten() {
+            weight.validate(&format!("language_weights.{name}"))?;
         }
         positive("batch", self.batch as i64)?;
         positive("accumulate", self.accumulate as i64)?;
@@ -503,6 +552,25 @@ mod tests {
             "unknown objective `mml`; expected one of: mlm, tlm, clm, translation, denoise, classify"
         );
         assert!(toml::from_str::<TrainConfig>("bacth = 3").is_err());
+    }
+
+    #[test]
+    fn weights_move_along_lines_between_their_steps() {
+        let run: TrainConfig = toml::from_str(
+            "model = 'a'\npack = 'b'\nobjectives = { mlm = 1, tlm = [[10, 0.0], [20, 1.0], [30, 0.5]] }",
+        )
+        .unwrap();
+        run.validate().unwrap();
+        let at = |step| run.objectives["tlm"].at(step);
+        assert_eq!([0, 10, 15, 20, 25, 30, 99].map(at), [0.0, 0.0, 0.5, 1.0, 0.75, 0.5, 0.5]);
+        assert_eq!(run.objectives["mlm"].at(7), 1.0);
+        let text = toml::to_string(&run).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), run);
+        for wrong in ["[]", "[[5, 1.0], [5, 2.0]]", "[[0, -1.0]]"] {
+            let text = format!("model = 'a'\npack = 'b'\nobjectives = {{ mlm = {wrong} }}");
+            let run: TrainConfig = toml::from_str(&text).unwrap();
+            assert!(run.validate().unwrap_err().to_string().contains("`objectives.mlm`"));
+        }
     }
 
     #[test]

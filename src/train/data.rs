@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::train::batch::Source;
-use crate::train::config::{Masking, TrainConfig};
+use crate::train::config::{Masking, TrainConfig, Weight};
 use crate::train::labelled::Examples;
 use crate::train::model::Architecture;
 use crate::train::objective::{self, Rows, Setting};
@@ -38,7 +38,7 @@ pub struct Packed<'a> {
     /// The source.
     pub source: &'a mut dyn Source,
     /// The objectives of the run.
-    pub objectives: &'a BTreeMap<String, f64>,
+    pub objectives: &'a BTreeMap<String, Weight>,
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
     /// The model's shape.

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::train::batch::Source;
 use crate::train::checkpoint;
-use crate::train::config::{Dtype, Masking};
+use crate::train::config::{Dtype, Masking, Weight};
 use crate::train::data::{Data, Packed};
 use crate::train::loss::Tally;
 use crate::train::model::Model;
@@ -97,7 +97,7 @@ pub fn packed_loss(
     vocabulary: &Vocabulary,
     source: &mut dyn Source,
     batches: usize,
-    objectives: &BTreeMap<String, f64>,
+    objectives: &BTreeMap<String, Weight>,
     masking: Masking,
 ) -> Result<BTreeMap<String, f64>> {
     let mut data = Packed {

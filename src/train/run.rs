@@ -127,8 +127,8 @@ impl Begun {
         let config = run.config;
         let save_every = config.save_every.unwrap_or(steps);
         let validate_every = config.validate_every.unwrap_or(save_every);
-        let weights =
-            Weights { objectives: &config.objectives, languages: config.language_weights.as_ref() };
+        let languages = config.language_weights.as_ref();
+        let weights = Weights { objectives: &config.objectives, languages, step: 0 };
         if self.from.is_some() {
             data.seek(&self.state.source)?;
         }
@@ -140,7 +140,7 @@ impl Begun {
             let step = self.state.step;
             let rate = schedule::rate(&config.optimizer, step, steps);
             let works = window.waiting(|| data.step(step))?;
-            let coefficients = loss::coefficients(&works, weights)?;
+            let coefficients = loss::coefficients(&works, weights.at(step))?;
             let mut loss = 0.0;
             for (micro, (work, coefficients)) in works.iter().zip(&coefficients).enumerate() {
                 if coefficients.is_empty() {
