@@ -188,7 +188,7 @@ pub struct TrainConfig {
     /// The `[model.NAME]` to begin with at random; this or `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// A run or a Hugging Face folder whose encoder to begin with.
+    /// A run or a Hugging Face folder whose weights to begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
     /// The pack to read; this or `data`.
