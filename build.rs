@@ -13,7 +13,9 @@ fn main() {
 fn torch() {
     use std::{env, path::PathBuf};
 
-    println!("cargo:rerun-if-changed=src/train/shim.cpp");
+    for file in ["guard.h", "shim.cpp", "cross_entropy.cpp"] {
+        println!("cargo:rerun-if-changed=src/train/{file}");
+    }
     // Set by torch-sys, whose `links` key is "tch".
     let lib = PathBuf::from(
         env::var("DEP_TCH_LIBTORCH_LIB")
@@ -31,6 +33,7 @@ fn torch() {
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .file("src/train/shim.cpp")
+        .file("src/train/cross_entropy.cpp")
         .compile("hexapla_shim");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());

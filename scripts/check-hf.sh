@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Loads a checkpoint of hexapla with transformers: no missing or unexpected weight, equal logits.
-# usage: check-hf.sh HEXAPLA [CHECKPOINT]; without a checkpoint, the demo's, else one made up now.
+# Holds models against transformers: no missing or unexpected weight, equal logits and gradients,
+# padded and packed. First every kind of model as transformers saves it, then a checkpoint of ours.
+# usage: check-hf.sh HEXAPLA [CHECKPOINT]; without a checkpoint, the demo's and some made up now.
 # The Python packages (torch and transformers, some 3 GB) go into a scratch folder of their own, once.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 hexapla=$1
-checkpoint=${2:-}
 packages=${HEXAPLA_CACHE:-$HOME/.cache/hexapla}/check-hf
 if [ ! -f "$packages/.ready" ]; then
   echo "installing torch 2.13.0 and transformers into $packages (once)" >&2
@@ -15,12 +15,31 @@ if [ ! -f "$packages/.ready" ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if [ -z "$checkpoint" ] && [ -d "$here/../target/demo/project/runs/pretrain" ]; then
-  checkpoint=$here/../target/demo/project/runs/pretrain
+check_hf() {
+  PYTHONPATH=$packages TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1 \
+    python3 "$here/check_hf.py" "$@"
+}
+compare() {
+  local folder=$1
+  if [ -f "$folder/LATEST" ]; then
+    folder=$folder/$(tr -d '[:space:]' < "$folder/LATEST")
+  fi
+  echo "$folder"
+  "$hexapla" probe --quiet "$folder" -o "$work/probe.safetensors"
+  check_hf compare "$folder" "$work/probe.safetensors" || failed=1
+}
+failed=0
+if [ $# -gt 1 ]; then
+  compare "$2"
+  exit $failed
 fi
-if [ -z "$checkpoint" ]; then
-  "$hexapla" init --quiet "$work/project"
-  python3 - "$work/project/data" <<'PY'
+check_hf make "$work/theirs" > "$work/list"
+while read -r folder; do compare "$folder"; done < "$work/list"
+if [ -d "$here/../target/demo/project/runs/pretrain" ]; then
+  compare "$here/../target/demo/project/runs/pretrain"
+fi
+"$hexapla" init --quiet "$work/project"
+python3 - "$work/project/data" <<'PY'
 import json, pathlib, random, sys
 
 random.seed(1)
@@ -32,15 +51,25 @@ for lang, letters in {"isl": "aábdðeéfghiíjklmnoóprstuúvxyýþæö", "ell"
         for _ in range(300):
             f.write(json.dumps({"text": " ".join(random.choices(words, k=40)) + "."}) + "\n")
 PY
-  sed -i 's/vocab = 32000/vocab = 900/; s/until = "1B"/until = "50k"/; s/length = 512/length = 64/; s/hidden = 384/hidden = 128/' \
-    "$work/project/hexapla.toml"
-  "$hexapla" train --quiet pretrain --project "$work/project" \
+sed -i 's/vocab = 32000/vocab = 900/; s/until = "1B"/until = "50k"/; s/length = 512/length = 64/; s/hidden = 384/hidden = 128/' \
+  "$work/project/hexapla.toml"
+cat >> "$work/project/hexapla.toml" <<'TOML'
+
+[model.llama]
+type = "decoder"
+hidden = 128
+layers = 2
+heads = 4
+kv_heads = 2
+
+[train.clm]
+model = "llama"
+pack = "main"
+objectives = { clm = 1.0 }
+TOML
+for run in pretrain clm; do
+  "$hexapla" train --quiet $run --project "$work/project" \
     --param kept.gopher=false --set steps=5 --set batch=8
-  checkpoint=$work/project/runs/pretrain
-fi
-"$hexapla" probe "$checkpoint" -o "$work/logits.safetensors"
-if [ -f "$checkpoint/LATEST" ]; then
-  checkpoint=$checkpoint/$(tr -d '[:space:]' < "$checkpoint/LATEST")
-fi
-PYTHONPATH=$packages TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
-  python3 "$here/check_hf.py" "$checkpoint" "$work/logits.safetensors"
+  compare "$work/project/runs/$run"
+done
+exit $failed

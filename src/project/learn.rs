@@ -21,7 +21,7 @@ use crate::store::verify::hash_file;
 use crate::token::{Tokenizer, pack};
 use crate::train::config::TrainConfig;
 use crate::train::labelled::Examples;
-use crate::train::model::{Architecture, Encoder};
+use crate::train::model::{Architecture, Model};
 use crate::train::source::PackSource;
 use crate::train::{fresh, predict, retention, run};
 
@@ -260,7 +260,7 @@ impl Builder<'_> {
 
     /// The model of a run, computing in the run's own numbers; at step 0 as it was drawn, before it
     /// saw anything.
-    fn model(&self, run: &str, dir: &Path, step: Option<u64>, seed: u64) -> Result<Encoder> {
+    fn model(&self, run: &str, dir: &Path, step: Option<u64>, seed: u64) -> Result<Model> {
         let config = self.project.train(run)?;
         match step {
             None => fresh::trained(dir, config.dtype),
@@ -424,7 +424,7 @@ fn drawn(
 }
 
 fn classification(
-    model: &Encoder,
+    model: &Model,
     tokenizer: &Tokenizer,
     rows: &Labelled,
     most: usize,
@@ -459,7 +459,7 @@ fn classification(
 }
 
 fn retrieval(
-    model: &Encoder,
+    model: &Model,
     tokenizer: &Tokenizer,
     rows: &Sides,
     most: usize,

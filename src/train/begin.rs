@@ -1,4 +1,4 @@
-//! What a run begins with: a new model, another's encoder, or its own latest checkpoint.
+//! What a run begins with: a new model, another's weights, or its own latest checkpoint.
 //!
 //! The run's folder stays locked until the run ends, and what a killed run left is swept first. A
 //! run is never begun anew over itself, nor resumed with another configuration.
@@ -13,10 +13,11 @@ use crate::error::{Error, Result};
 use crate::store::manifest::Manifest;
 use crate::train::checkpoint::{self, State};
 use crate::train::config::{ModelConfig, TrainConfig};
-use crate::train::model::{Architecture, Encoder};
+use crate::train::model::{Architecture, Model, surgery};
+use crate::train::objective;
 use crate::train::optim::Optimizer;
 use crate::train::retention;
-use crate::train::vocabulary::Vocabulary;
+use crate::train::vocabulary::{self, Vocabulary};
 use crate::train::weights::{self, Match};
 
 /// Keys of the configuration that may differ between a run and its resumption.
@@ -37,7 +38,7 @@ pub const ADJUSTABLE: [&str; 9] = [
 pub enum Start<'a> {
     /// A new model of this shape.
     New(&'a ModelConfig),
-    /// The encoder of a run or of a Hugging Face folder; its heads where they fit.
+    /// The model of a run or of a Hugging Face folder; its heads where they fit.
     From(&'a Path),
 }
 
@@ -65,7 +66,7 @@ pub struct Run<'a> {
 /// A run with its model, optimizer and place.
 pub(crate) struct Begun {
     /// The model.
-    pub(crate) model: Encoder,
+    pub(crate) model: Model,
     /// Its optimizer.
     pub(crate) optimizer: Optimizer,
     /// Where the run is.
@@ -122,26 +123,36 @@ fn begin(
     labels: &[String],
     length: Option<i64>,
     device: Device,
-) -> Result<Encoder> {
-    let tokens = ["mlm", "tlm"].iter().any(|name| run.config.objectives.contains_key(*name));
+) -> Result<Model> {
+    let tokens = run.config.pack.is_some();
     let heads = |shape| Architecture { tokens, labels: labels.to_vec(), ..shape };
-    let new = |shape| Encoder::new(heads(shape), run.seed, run.config.dtype, device);
+    let new = |shape| Model::new(heads(shape), run.seed, run.config.dtype, device);
+    let objectives = run.config.objectives.keys();
     match run.start {
-        Start::New(config) => new(Architecture::new(config, vocabulary, length, run.languages)?),
+        Start::New(config) => {
+            let shape = Architecture::new(config, vocabulary, length, run.languages)?;
+            objective::check_model(objectives, &shape)?;
+            new(shape)
+        }
         Start::From(path) => {
             let dir = retention::resolve(path)?;
             let shape = Architecture::read(&dir)?;
-            if shape.vocabulary < vocabulary.size || shape.pad != vocabulary.pad {
-                return Err(Error::input(
-                    &dir,
-                    format!(
-                        "the model has {} ids with padding {}, the tokenizer {} with {}",
-                        shape.vocabulary, shape.pad, vocabulary.size, vocabulary.pad
-                    ),
-                ));
+            objective::check_model(objectives, &shape)?;
+            let load = |model: Model| -> Result<Model> {
+                let naming = model.architecture().naming();
+                weights::read(&dir, &checkpoint::named(&model), Match::Body, naming)?;
+                Ok(model)
+            };
+            let Some(rows) = vocabulary::shared_rows(&dir, run.tokenizer)? else {
+                return load(new(shape.with_ids(&dir, vocabulary)?)?);
+            };
+            if rows.iter().all(Option::is_none) {
+                return Err(Error::input(&dir, "no token of the tokenizer is one of this model"));
             }
-            let model = new(shape)?;
-            weights::read(&dir, &checkpoint::named(&model), Match::Encoder)?;
+            let old =
+                load(Model::new(heads(shape.clone()), run.seed, run.config.dtype, Device::Cpu)?)?;
+            let model = new(shape.with_vocabulary(vocabulary))?;
+            surgery::transplant(&old, &model, &rows)?;
             Ok(model)
         }
     }

@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::id;
 use crate::store::manifest::{self, Manifest, Part};
 use crate::train::config::Dtype;
-use crate::train::model::{Architecture, Encoder};
+use crate::train::model::architecture::Naming;
+use crate::train::model::{Architecture, Model};
 use crate::train::optim::Optimizer;
 use crate::train::retention;
 use crate::train::weights::{self, Match};
@@ -46,7 +47,7 @@ pub struct State {
 /// What a checkpoint is made of.
 pub struct Contents<'a> {
     /// The model.
-    pub model: &'a Encoder,
+    pub model: &'a Model,
     /// Its optimizer.
     pub optimizer: &'a Optimizer,
     /// The folder of its tokenizer.
@@ -77,17 +78,18 @@ pub fn save(run: &Path, contents: &Contents<'_>) -> Result<PathBuf> {
 }
 
 /// Loads the model of a checkpoint or a Hugging Face folder of the same kind, whole.
-pub fn load_model(dir: &Path, dtype: Dtype, device: Device) -> Result<Encoder> {
+pub fn load_model(dir: &Path, dtype: Dtype, device: Device) -> Result<Model> {
     let shape = Architecture::read(dir)?;
-    let model = Encoder::new(shape, 0, dtype, device)?;
-    weights::read(dir, &named(&model), Match::Whole)?;
+    let model = Model::new(shape, 0, dtype, device)?;
+    let naming = model.architecture().naming();
+    weights::read(dir, &named(&model), Match::Whole, naming)?;
     Ok(model)
 }
 
 /// Loads the optimizer of a checkpoint.
-pub fn load_optimizer(dir: &Path, model: &Encoder, optimizer: &Optimizer) -> Result<()> {
+pub fn load_optimizer(dir: &Path, model: &Model, optimizer: &Optimizer) -> Result<()> {
     let into = optimizer.tensors(model.parameters());
-    weights::read(&dir.join(OPTIMIZER), &into, Match::Whole).map(|_| ())
+    weights::read(&dir.join(OPTIMIZER), &into, Match::Whole, Naming::PLAIN).map(|_| ())
 }
 
 /// Reads where the run was at a checkpoint.
@@ -110,7 +112,7 @@ pub fn verify(dir: &Path) -> Result<()> {
 }
 
 /// The parameters of a model by name.
-pub fn named(model: &Encoder) -> Vec<(String, Tensor)> {
+pub fn named(model: &Model) -> Vec<(String, Tensor)> {
     model.parameters().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
 }
 
@@ -191,7 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (run, tokenizer) = (dir.path().join("run"), dir.path().join("tokenizer"));
         write_tokenizer(&tokenizer, 45);
-        let model = Encoder::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let model = Model::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
         let config = OptimizerConfig::default();
         let optimizer = Optimizer::new(model.parameters(), &config).unwrap();
         let state = State {

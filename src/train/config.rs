@@ -11,26 +11,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The names of the objectives a run can list, in the order of the registry.
-pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "classify"];
+pub const OBJECTIVE_NAMES: &[&str] = &["mlm", "tlm", "clm", "translation", "denoise", "classify"];
 
 /// A network: `[model.NAME]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The architecture: `encoder` is compatible with XLM-R.
-    #[serde(rename = "type")]
+    /// The architecture: `encoder` is compatible with XLM-R, `decoder` with Llama, `seq2seq`
+    /// (encoder and decoder) with M2M-100 and NLLB.
+    #[serde(rename = "type", alias = "kind")]
     pub kind: ModelKind,
     /// Width of the hidden states.
     pub hidden: i64,
-    /// Number of layers.
+    /// Number of layers; of a `seq2seq` those of each side.
     pub layers: i64,
     /// Attention heads; by default one for every 64 of `hidden`, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<i64>,
-    /// Width inside the feed-forward layers; by default four times `hidden`.
+    /// Width inside the feed-forward layers; by default four times `hidden`, for a decoder, whose
+    /// layers have a third matrix, two thirds of that, in full 64s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate: Option<i64>,
-    /// Share of hidden values dropped in training.
+    /// Share of hidden values dropped in training; a decoder drops none.
     pub dropout: f64,
     /// Share of attention weights dropped in training; above 0 the fused kernel cannot be used.
     pub attention_dropout: f64,
@@ -41,6 +43,20 @@ pub struct ModelConfig {
     pub length: Option<i64>,
     /// Whether each language has a vector that is added to its tokens (as token types).
     pub language_embeddings: bool,
+    /// For a decoder: heads of keys and values, each shared by a group of `heads`; by default as
+    /// many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<i64>,
+    /// For a decoder: the base of its rotary positions; by default 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// For a decoder: whether logits are products with the token embedding itself; by default they
+    /// are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tied: Option<bool>,
+    /// For a `seq2seq`: layers of its decoder; by default `layers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder_layers: Option<i64>,
 }
 
 impl Default for ModelConfig {
@@ -56,6 +72,10 @@ impl Default for ModelConfig {
             norm_eps: 1e-5,
             length: None,
             language_embeddings: false,
+            kv_heads: None,
+            rope_theta: None,
+            tied: None,
+            decoder_layers: None,
         }
     }
 }
@@ -68,7 +88,10 @@ impl ModelConfig {
 
     /// Width of the feed-forward layers in force.
     pub fn intermediate(&self) -> i64 {
-        self.intermediate.unwrap_or(4 * self.hidden)
+        self.intermediate.unwrap_or(match self.kind {
+            ModelKind::Decoder => (8 * self.hidden).div_euclid(3).div_euclid(64).max(1) * 64,
+            _ => 4 * self.hidden,
+        })
     }
 
     /// Checks the numbers against each other.
@@ -85,6 +108,34 @@ impl ModelConfig {
             return Err(Error::usage(format!(
                 "`hidden` = {hidden} cannot be divided among `heads` = {heads}"
             )));
+        }
+        let kv_heads = self.kv_heads.unwrap_or(1);
+        positive("kv_heads", kv_heads)?;
+        positive("decoder_layers", self.decoder_layers.unwrap_or(1))?;
+        if self.heads() % kv_heads != 0 {
+            return Err(Error::usage(format!(
+                "`heads` = {} cannot share `kv_heads` = {kv_heads}",
+                self.heads()
+            )));
+        }
+        if self.rope_theta.is_some_and(|theta| !(theta > 1.0 && theta.is_finite())) {
+            return Err(Error::usage("`rope_theta` must be above 1"));
+        }
+        if self.kind == ModelKind::Seq2seq && self.norm_eps != 1e-5 {
+            return Err(Error::usage("`norm_eps` of type `seq2seq` is 1e-5 in its files"));
+        }
+        // An option that would change nothing is a mistake.
+        for (key, given, kind) in [
+            ("kv_heads", self.kv_heads.is_some(), ModelKind::Decoder),
+            ("rope_theta", self.rope_theta.is_some(), ModelKind::Decoder),
+            ("tied", self.tied.is_some(), ModelKind::Decoder),
+            ("decoder_layers", self.decoder_layers.is_some(), ModelKind::Seq2seq),
+            ("language_embeddings", self.language_embeddings, ModelKind::Encoder),
+        ] {
+            if given && kind != self.kind {
+                let (own, other) = (kind.name(), self.kind.name());
+                return Err(Error::usage(format!("`{key}` is for type `{own}`, not `{other}`")));
+            }
         }
         Ok(())
     }
@@ -137,7 +188,7 @@ pub struct TrainConfig {
     /// The `[model.NAME]` to begin with at random; this or `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// A run or a Hugging Face folder whose encoder to begin with.
+    /// A run or a Hugging Face folder whose weights to begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
     /// The pack to read; this or `data`.
@@ -146,8 +197,9 @@ pub struct TrainConfig {
     /// A query for labelled rows; this or `pack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// What is learned, with weights.
-    pub objectives: BTreeMap<String, f64>,
+    /// What is learned, with weights: a number, or numbers at steps with lines between them, such as
+    /// `tlm = [[0, 0.0], [10000, 1.0]]`.
+    pub objectives: BTreeMap<String, Weight>,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// Rows per micro-batch.
@@ -174,11 +226,14 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<i64>,
     /// λ of each language in −Σ λ/N Σ log P, with `default` for those not named; without it the
-    /// share of each language in the step, which makes the loss the mean over predictions.
+    /// share of each language in the step, which makes the loss the mean over predictions. It may
+    /// move with the step as the weights of objectives do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub language_weights: Option<BTreeMap<String, f64>>,
+    pub language_weights: Option<BTreeMap<String, Weight>>,
     /// Share of tokens that `mlm` and `tlm` predict.
     pub mask_probability: f64,
+    /// Whether `mlm` and `tlm` hide words whole, with as many tokens as they have.
+    pub whole_words: bool,
     /// Steps between lines of the metrics.
     pub log_every: u64,
     /// Steps between checkpoints; by default one at the end.
@@ -211,6 +266,7 @@ impl Default for TrainConfig {
             length: None,
             language_weights: None,
             mask_probability: 0.15,
+            whole_words: false,
             log_every: 10,
             save_every: None,
             validate_every: None,
@@ -219,7 +275,68 @@ impl Default for TrainConfig {
     }
 }
 
+/// A weight in the loss, which may move with the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Weight {
+    /// The same at every step.
+    Constant(f64),
+    /// Values at rising steps, with lines between them.
+    Points(Vec<(u64, f64)>),
+}
+
+impl Weight {
+    /// The weight at a step.
+    pub fn at(&self, step: u64) -> f64 {
+        let points = match self {
+            Self::Constant(value) => return *value,
+            Self::Points(points) => points,
+        };
+        let after = points.iter().position(|(at, _)| *at > step).unwrap_or(points.len());
+        let before = after.checked_sub(1).and_then(|k| points.get(k));
+        match (before, points.get(after)) {
+            (Some((from, a)), Some((to, b))) => {
+                a + (b - a) * (step - from) as f64 / (to - from) as f64
+            }
+            (Some((_, only)), None) | (None, Some((_, only))) => *only,
+            (None, None) => 0.0,
+        }
+    }
+
+    fn validate(&self, name: &str) -> Result<()> {
+        let points = match self {
+            Self::Constant(value) => return not_negative(name, *value),
+            Self::Points(points) => points,
+        };
+        if points.is_empty() || points.windows(2).any(|w| w[0].0 >= w[1].0) {
+            return Err(Error::usage(format!("`{name}`: its steps do not rise"))
+                .hint_with("`[[0, 0.0], [10000, 1.0]]` is 0 at first and 1 from step 10000 on"));
+        }
+        points.iter().try_for_each(|(_, value)| not_negative(name, *value))
+    }
+}
+
+impl From<f64> for Weight {
+    fn from(value: f64) -> Self {
+        Self::Constant(value)
+    }
+}
+
+/// What masked objectives hide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Masking {
+    /// Share of the tokens.
+    pub probability: f64,
+    /// Whether words are hidden whole.
+    pub whole_words: bool,
+}
+
 impl TrainConfig {
+    /// What masked objectives hide.
+    pub fn masking(&self) -> Masking {
+        Masking { probability: self.mask_probability, whole_words: self.whole_words }
+    }
+
     /// Checks names and numbers, before anything is built.
     pub fn validate(&self) -> Result<()> {
         one_of("model", self.model.is_some(), "init", self.init.is_some())?;
@@ -228,11 +345,11 @@ impl TrainConfig {
             return Err(Error::usage("no `objectives`")
                 .hint_with(format!("expected some of: {}", OBJECTIVE_NAMES.join(", "))));
         }
-        for (name, &weight) in &self.objectives {
+        for (name, weight) in &self.objectives {
             if !OBJECTIVE_NAMES.contains(&name.as_str()) {
                 return Err(Error::unknown("objective", name, OBJECTIVE_NAMES.iter().copied()));
             }
-            not_negative(&format!("objectives.{name}"), weight)?;
+            weight.validate(&format!("objectives.{name}"))?;
             let labelled = name == "classify";
             if labelled != self.data.is_some() {
                 let (needs, has) = if labelled { ("data", "pack") } else { ("pack", "data") };
@@ -249,8 +366,8 @@ impl TrainConfig {
         {
             return Err(Error::usage("more than one of `steps`, `epochs` and `tokens`"));
         }
-        for (name, &weight) in self.language_weights.iter().flatten() {
-            not_negative(&format!("language_weights.{name}"), weight)?;
+        for (name, weight) in self.language_weights.iter().flatten() {
+            weight.validate(&format!("language_weights.{name}"))?;
         }
         positive("batch", self.batch as i64)?;
         positive("accumulate", self.accumulate as i64)?;
@@ -323,7 +440,20 @@ names! {
     /// The architecture of a model.
     ModelKind, "model type",
     /// Post-norm encoder with learned positions, compatible with XLM-R.
-    Encoder = "encoder"
+    Encoder = "encoder",
+    /// Pre-norm decoder with rotary positions and gated layers, compatible with Llama.
+    Decoder = "decoder",
+    /// Pre-norm encoder and decoder, compatible with M2M-100.
+    Seq2seq = "seq2seq"
+}
+
+names! {
+    /// Between the two matrices of a feed-forward layer.
+    Activation, "activation",
+    /// max(0, x).
+    Relu = "relu",
+    /// x Φ(x), exactly.
+    Gelu = "gelu"
 }
 
 names! {
@@ -396,6 +526,21 @@ mod tests {
     }
 
     #[test]
+    fn options_of_another_architecture_are_refused() {
+        let model: ModelConfig = toml::from_str(
+            "type = 'decoder'\nhidden = 512\nheads = 8\nkv_heads = 2\nrope_theta = 5e5",
+        )
+        .unwrap();
+        model.validate().unwrap();
+        assert_eq!(model.intermediate(), 1344);
+        let other = ModelConfig { kind: ModelKind::Encoder, ..model.clone() };
+        let error = other.validate().unwrap_err().to_string();
+        assert_eq!(error, "`kv_heads` is for type `decoder`, not `encoder`");
+        let uneven = ModelConfig { kv_heads: Some(3), ..model };
+        assert!(uneven.validate().unwrap_err().to_string().contains("cannot share"));
+    }
+
+    #[test]
     fn wrong_names_are_told_with_the_valid_ones() {
         let error =
             toml::from_str::<TrainConfig>("optimizer = { schedule = 'cosin' }").unwrap_err();
@@ -404,9 +549,28 @@ mod tests {
             toml::from_str("model = 'a'\npack = 'b'\nobjectives = { mml = 1 }").unwrap();
         assert_eq!(
             run.validate().unwrap_err().to_string(),
-            "unknown objective `mml`; expected one of: mlm, tlm, classify"
+            "unknown objective `mml`; expected one of: mlm, tlm, clm, translation, denoise, classify"
         );
         assert!(toml::from_str::<TrainConfig>("bacth = 3").is_err());
+    }
+
+    #[test]
+    fn weights_move_along_lines_between_their_steps() {
+        let run: TrainConfig = toml::from_str(
+            "model = 'a'\npack = 'b'\nobjectives = { mlm = 1, tlm = [[10, 0.0], [20, 1.0], [30, 0.5]] }",
+        )
+        .unwrap();
+        run.validate().unwrap();
+        let at = |step| run.objectives["tlm"].at(step);
+        assert_eq!([0, 10, 15, 20, 25, 30, 99].map(at), [0.0, 0.0, 0.5, 1.0, 0.75, 0.5, 0.5]);
+        assert_eq!(run.objectives["mlm"].at(7), 1.0);
+        let text = toml::to_string(&run).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), run);
+        for wrong in ["[]", "[[5, 1.0], [5, 2.0]]", "[[0, -1.0]]"] {
+            let text = format!("model = 'a'\npack = 'b'\nobjectives = {{ mlm = {wrong} }}");
+            let run: TrainConfig = toml::from_str(&text).unwrap();
+            assert!(run.validate().unwrap_err().to_string().contains("`objectives.mlm`"));
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::id;
 use crate::train::batch::Source;
-use crate::train::config::TrainConfig;
+use crate::train::config::{Masking, TrainConfig, Weight};
 use crate::train::labelled::Examples;
+use crate::train::model::Architecture;
 use crate::train::objective::{self, Rows, Setting};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
@@ -37,13 +38,13 @@ pub struct Packed<'a> {
     /// The source.
     pub source: &'a mut dyn Source,
     /// The objectives of the run.
-    pub objectives: &'a BTreeMap<String, f64>,
+    pub objectives: &'a BTreeMap<String, Weight>,
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
-    /// The longest document that the model holds.
-    pub longest: i64,
-    /// Share of tokens to predict.
-    pub mask_probability: f64,
+    /// The model's shape.
+    pub architecture: &'a Architecture,
+    /// What masked objectives hide.
+    pub masking: Masking,
     /// Micro-batches per step.
     pub accumulate: usize,
     /// The run's seed.
@@ -58,8 +59,8 @@ impl Data for Packed<'_> {
                 let objective = objective::for_batch(batch.kind, self.objectives.keys())?;
                 let setting = Setting {
                     vocabulary: self.vocabulary,
-                    longest: self.longest,
-                    mask_probability: self.mask_probability,
+                    architecture: self.architecture,
+                    masking: self.masking,
                     key: key(self.seed, step, micro),
                 };
                 (objective.prepare)(&Rows::Packed(&batch), &setting)
@@ -82,8 +83,8 @@ pub struct Labelled<'a> {
     pub examples: &'a Examples,
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
-    /// The longest document that the model holds.
-    pub longest: i64,
+    /// The model's shape.
+    pub architecture: &'a Architecture,
     /// Rows per micro-batch.
     pub batch: usize,
     /// Micro-batches per step.
@@ -108,8 +109,8 @@ impl Data for Labelled<'_> {
             };
             let setting = Setting {
                 vocabulary: self.vocabulary,
-                longest: self.longest,
-                mask_probability: 0.0,
+                architecture: self.architecture,
+                masking: Masking { probability: 0.0, whole_words: false },
                 key: key(self.seed, step, micro),
             };
             works.push((objective.prepare)(

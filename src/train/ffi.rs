@@ -45,6 +45,14 @@ unsafe extern "C" {
 
     fn hexapla_fill_normal(tensor: *const C_tensor, deviation: f64, seed: u64) -> *const c_char;
 
+    fn hexapla_linear_cross_entropy(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        gold: *const C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> *const c_char;
+
     fn hexapla_clear_grads(parameters: *const *const C_tensor, count: c_int) -> *const c_char;
 
     fn hexapla_leave_at_once();
@@ -71,6 +79,27 @@ pub fn dropout_factors(like: &Tensor, share: f64, seed: u64) -> Result<Tensor> {
 pub fn fill_normal(tensor: &mut Tensor, deviation: f64, seed: u64) -> Result<()> {
     // SAFETY: the tensor is borrowed mutably for the call.
     check(unsafe { hexapla_fill_normal(tensor.as_ptr(), deviation, seed) })
+}
+
+/// −log softmax(x Wᵀ + b) at the gold ids, in 32 bits and with a backward pass: x [n, hidden],
+/// W [ids, hidden], b `[ids]`, gold `[n]` of 64 bits.
+///
+/// Logits are computed block by block, forward and backward, and never held all at once.
+pub fn linear_cross_entropy(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    gold: &Tensor,
+) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    let bias = bias.map_or(std::ptr::null(), Tensor::as_ptr);
+    // SAFETY: the tensors are borrowed for the call, and the other side keeps what it needs for
+    // the backward pass alive itself; `out` is written before it is read.
+    check(unsafe {
+        hexapla_linear_cross_entropy(x.as_ptr(), weight.as_ptr(), bias, gold.as_ptr(), &mut out)
+    })?;
+    // SAFETY: without a failure `out` is a fresh heap-allocated at::Tensor that nobody else owns.
+    Ok(unsafe { Tensor::from_ptr(out) })
 }
 
 /// The numbers of one AdamW step.
@@ -301,6 +330,39 @@ mod tests {
         assert!(filled(3).equal(&filled(3)));
         assert!(!filled(3).equal(&filled(4)));
         assert!((filled(3).std(true).double_value(&[]) - 0.02).abs() < 0.001);
+    }
+
+    #[test]
+    fn blocks_of_logits_have_the_losses_and_gradients_of_all_of_them() {
+        let float = (Kind::Float, Device::Cpu);
+        // More ids than one block holds, with gold ids at the ends of blocks.
+        let ids = 5000;
+        for with_bias in [true, false] {
+            let leaf = |shape: &[i64], seed| {
+                let mut tensor = Tensor::zeros(shape, float);
+                fill_normal(&mut tensor, 0.5, seed).unwrap();
+                tensor.set_requires_grad(true)
+            };
+            let gold = Tensor::from_slice(&[0i64, 1023, 1024, 4999, 77, 2048]);
+            let gold = gold.repeat([700]);
+            let g = leaf(&[gold.size()[0]], 9).detach();
+            let (a, b) = (leaf(&[gold.size()[0], 8], 1), leaf(&[gold.size()[0], 8], 1));
+            let (v, w) = (leaf(&[ids, 8], 2), leaf(&[ids, 8], 2));
+            let (c, d) = (leaf(&[ids], 3), leaf(&[ids], 3));
+            let ours = linear_cross_entropy(&a, &v, with_bias.then_some(&c), &gold).unwrap();
+            let logits = b.linear(&w, with_bias.then_some(&d));
+            let theirs =
+                logits.cross_entropy_loss::<Tensor>(&gold, None, tch::Reduction::None, -100, 0.0);
+            let near = |x: &Tensor, y: &Tensor| (x - y).abs().max().double_value(&[]) < 2e-5;
+            assert!(near(&ours, &theirs));
+            ours.dot(&g).backward();
+            theirs.dot(&g).backward();
+            assert!(near(&a.grad(), &b.grad()) && near(&v.grad(), &w.grad()));
+            assert!(!with_bias || near(&c.grad(), &d.grad()));
+        }
+        let wrong = Tensor::from_slice(&[0i64]);
+        let x = Tensor::zeros([2, 3], float);
+        assert!(linear_cross_entropy(&x, &Tensor::zeros([4, 3], float), None, &wrong).is_err());
     }
 
     #[test]

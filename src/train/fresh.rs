@@ -8,7 +8,7 @@ use tch::Device;
 
 use crate::error::Result;
 use crate::train::config::Dtype;
-use crate::train::model::{Architecture, Encoder};
+use crate::train::model::{Architecture, Model};
 use crate::train::{predict, retention};
 
 /// Sets the number of threads of libtorch, which decides the order of its sums.
@@ -17,12 +17,12 @@ pub fn set_threads(threads: usize) {
 }
 
 /// The model of a run's latest checkpoint, or of a Hugging Face folder.
-pub fn trained(path: &Path, dtype: Dtype) -> Result<Encoder> {
+pub fn trained(path: &Path, dtype: Dtype) -> Result<Model> {
     predict::load(path, dtype, Device::Cpu)
 }
 
 /// The model of a run as it was drawn from its seed, before its first step.
-pub fn untrained(path: &Path, seed: u64, dtype: Dtype) -> Result<Encoder> {
+pub fn untrained(path: &Path, seed: u64, dtype: Dtype) -> Result<Model> {
     let shape = Architecture::read(&retention::resolve(path)?)?;
-    Encoder::new(shape, seed, dtype, Device::Cpu)
+    Model::new(shape, seed, dtype, Device::Cpu)
 }

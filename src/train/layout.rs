@@ -1,8 +1,8 @@
 //! Where the documents of a row lie: positions, and who may attend to whom.
 //!
-//! Positions begin at pad + 1 in each document and each side of a pair, as XLM-R counts them.
-//! Attention stays inside a document; for pairs, inside the pair. Places of padding form a unit of
-//! their own, so that no row of the attention matrix is empty.
+//! Positions begin at 0 in each document and each side of a pair; a model adds where its own begin.
+//! Attention stays inside a document; for pairs, inside the pair. Places of padding attend to
+//! everything, so that no row of the attention matrix is empty, and nothing attends to them.
 
 use tch::{Device, Kind, Tensor};
 
@@ -25,7 +25,9 @@ pub struct Layout {
     pub rows: usize,
     /// Places per row.
     pub length: usize,
-    /// The position of each place.
+    /// What attention may span.
+    pub unit: Unit,
+    /// The position of each place in its document; −1 for padding.
     pub positions: Vec<i32>,
     /// The unit that each place attends within, counted in its row; −1 for padding.
     pub units: Vec<i32>,
@@ -43,7 +45,6 @@ impl Layout {
         document_lengths: &[Vec<i32>],
         length: usize,
         unit: Unit,
-        pad: i32,
         longest: i64,
     ) -> Result<Self> {
         let rows = document_lengths.len();
@@ -51,6 +52,7 @@ impl Layout {
         let mut layout = Self {
             rows,
             length,
+            unit,
             positions: Vec::with_capacity(places),
             units: Vec::with_capacity(places),
             documents: Vec::with_capacity(places),
@@ -72,7 +74,7 @@ impl Layout {
                     Unit::Pair => document / 2,
                 };
                 let n = n.max(0);
-                layout.positions.extend((0..n).map(|k| pad + 1 + k));
+                layout.positions.extend(0..n);
                 layout.units.extend((0..n).map(|_| span));
                 layout.documents.extend((0..n).map(|_| document));
             }
@@ -82,28 +84,37 @@ impl Layout {
             }
             let last = layout.units.last().copied();
             layout.full &= layout.units.len() == end && last.unwrap_or(0) == 0;
-            layout.positions.resize(end, pad);
+            layout.positions.resize(end, -1);
             layout.units.resize(end, -1);
             layout.documents.resize(end, -1);
         }
         Ok(layout)
     }
 
-    /// The positions as a tensor [rows, length].
-    pub fn positions(&self, device: Device) -> Result<Tensor> {
-        Ok(ffi::tensor_of(self.positions.clone(), &self.shape())?.f_to_device(device)?)
+    /// The positions as a tensor [rows, length], counted from `first`; padding has the one before,
+    /// or 0.
+    pub fn positions(&self, first: i32, device: Device) -> Result<Tensor> {
+        let counted = self.positions.iter().map(|&p| (p + first).max(0)).collect();
+        Ok(ffi::tensor_of(counted, &self.shape())?.f_to_device(device)?)
     }
 
-    /// The attention bias [rows, 1, length, length]: 0 inside a unit, −∞ across; none when full.
-    pub fn bias(&self, kind: Kind, device: Device) -> Result<Option<Tensor>> {
-        if self.full {
-            return Ok(None);
+    /// The attention bias [rows, 1, length, keys]: 0 from a place to those of the same unit in
+    /// `keys`, which may be the layout itself, and with `causal` to none after it; −∞ elsewhere.
+    pub fn bias(&self, keys: &Layout, causal: bool, kind: Kind, device: Device) -> Result<Tensor> {
+        let (n, q, k) = (self.rows as i64, self.length as i64, keys.length as i64);
+        let units = |layout: &Self, shape: [i64; 4]| -> Result<Tensor> {
+            let units = ffi::tensor_of(layout.units.clone(), &layout.shape())?;
+            Ok(units.f_to_device(device)?.f_view(shape)?)
+        };
+        let (from, to) = (units(self, [n, 1, q, 1])?, units(keys, [n, 1, 1, k])?);
+        let mut across = from.f_ne_tensor(&to)?;
+        if causal {
+            let later = Tensor::f_ones([q, k], (Kind::Bool, device))?.f_triu(1)?;
+            across = across.f_logical_or(&later)?;
         }
-        let units = ffi::tensor_of(self.units.clone(), &self.shape())?.f_to_device(device)?;
-        let (n, l) = (self.rows as i64, self.length as i64);
-        let across = units.f_view([n, 1, l, 1])?.f_ne_tensor(&units.f_view([n, 1, 1, l])?)?;
-        let bias = Tensor::f_zeros([n, 1, l, l], (kind, device))?;
-        Ok(Some(bias.f_masked_fill(&across, f64::NEG_INFINITY)?))
+        let across = across.f_logical_and(&from.f_ge(0)?)?;
+        let bias = Tensor::f_zeros([n, 1, q, k], (kind, device))?;
+        Ok(bias.f_masked_fill(&across, f64::NEG_INFINITY)?)
     }
 
     /// Rows and places.
@@ -118,26 +129,42 @@ mod tests {
 
     #[test]
     fn positions_restart_and_units_separate() {
-        let layout = Layout::new(&[vec![3, 2], vec![6]], 6, Unit::Document, 1, 512).unwrap();
-        assert_eq!(layout.positions, [2, 3, 4, 2, 3, 1, 2, 3, 4, 5, 6, 7]);
+        let layout = Layout::new(&[vec![3, 2], vec![6]], 6, Unit::Document, 512).unwrap();
+        assert_eq!(layout.positions, [0, 1, 2, 0, 1, -1, 0, 1, 2, 3, 4, 5]);
+        let counted = Vec::<Vec<i32>>::try_from(layout.positions(2, Device::Cpu).unwrap()).unwrap();
+        assert_eq!(counted[0], [2, 3, 4, 2, 3, 1]);
         assert_eq!(layout.units, [0, 0, 0, 1, 1, -1, 0, 0, 0, 0, 0, 0]);
         assert!(!layout.full);
-        let bias = layout.bias(Kind::Float, Device::Cpu).unwrap().unwrap();
-        assert_eq!(bias.size(), [2, 1, 6, 6]);
-        assert_eq!(bias.double_value(&[0, 0, 0, 2]), 0.0);
-        assert_eq!(bias.double_value(&[0, 0, 0, 3]), f64::NEG_INFINITY);
-        assert_eq!(bias.double_value(&[0, 0, 5, 5]), 0.0);
+        for causal in [false, true] {
+            let bias = layout.bias(&layout, causal, Kind::Float, Device::Cpu).unwrap();
+            assert_eq!(bias.size(), [2, 1, 6, 6]);
+            let open = |q: i64, k: i64| bias.double_value(&[0, 0, q, k]) == 0.0;
+            assert_eq!((open(0, 2), open(0, 3), open(3, 2)), (!causal, false, false));
+            assert!(open(2, 0) && open(5, 5) && !open(2, 5));
+        }
+    }
+
+    #[test]
+    fn a_target_sees_the_source_of_its_own_pair() {
+        let source = Layout::new(&[vec![2, 1]], 4, Unit::Document, 512).unwrap();
+        let target = Layout::new(&[vec![1, 3]], 5, Unit::Document, 512).unwrap();
+        let bias = target.bias(&source, false, Kind::Float, Device::Cpu).unwrap();
+        assert_eq!(bias.size(), [1, 1, 5, 4]);
+        let seen = |q: i64| {
+            (0..4).filter(|&k| bias.double_value(&[0, 0, q, k]) == 0.0).collect::<Vec<i64>>()
+        };
+        assert_eq!((seen(0), seen(1), seen(4)), (vec![0, 1], vec![2], vec![0, 1, 2, 3]));
     }
 
     #[test]
     fn sides_of_a_pair_see_each_other_but_count_for_themselves() {
-        let layout = Layout::new(&[vec![2, 2]], 4, Unit::Pair, 1, 512).unwrap();
-        assert_eq!(layout.positions, [2, 3, 2, 3]);
+        let layout = Layout::new(&[vec![2, 2]], 4, Unit::Pair, 512).unwrap();
+        assert_eq!(layout.positions, [0, 1, 0, 1]);
         assert_eq!((layout.units.as_slice(), layout.full), ([0, 0, 0, 0].as_slice(), true));
         assert_eq!(layout.documents, [0, 0, 1, 1]);
-        assert!(Layout::new(&[vec![2, 1, 1]], 4, Unit::Pair, 1, 512).is_err());
-        assert!(Layout::new(&[vec![3]], 2, Unit::Document, 1, 512).is_err());
-        let long = Layout::new(&[vec![3]], 4, Unit::Document, 1, 2).unwrap_err();
+        assert!(Layout::new(&[vec![2, 1, 1]], 4, Unit::Pair, 512).is_err());
+        assert!(Layout::new(&[vec![3]], 2, Unit::Document, 512).is_err());
+        let long = Layout::new(&[vec![3]], 4, Unit::Document, 2).unwrap_err();
         assert_eq!(long.to_string(), "a document of 3 tokens; the model holds 2");
     }
 }

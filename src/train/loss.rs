@@ -9,15 +9,25 @@ use std::collections::BTreeMap;
 use tch::Tensor;
 
 use crate::error::{Error, Result};
+use crate::train::config::Weight;
 use crate::train::work::Work;
 
 /// The weights of objectives and languages.
 #[derive(Debug, Clone, Copy)]
 pub struct Weights<'a> {
     /// w of each objective.
-    pub objectives: &'a BTreeMap<String, f64>,
+    pub objectives: &'a BTreeMap<String, Weight>,
     /// λ of each language, with `default` for those not named.
-    pub languages: Option<&'a BTreeMap<String, f64>>,
+    pub languages: Option<&'a BTreeMap<String, Weight>>,
+    /// The step that they are those of.
+    pub step: u64,
+}
+
+impl Weights<'_> {
+    /// The weights of a step.
+    pub fn at(self, step: u64) -> Self {
+        Self { step, ..self }
+    }
 }
 
 /// The coefficient of each prediction of each micro-batch of a step.
@@ -30,7 +40,7 @@ pub fn coefficients(step: &[Work], weights: Weights<'_>) -> Result<Vec<Vec<f32>>
         *totals.entry(objective).or_default() += count;
     }
     let of = |objective: &'static str, lang: &str| -> Result<f32> {
-        let weight = weights.objectives.get(objective).copied().unwrap_or(1.0);
+        let weight = weights.objectives.get(objective).map_or(1.0, |w| w.at(weights.step));
         let count = counts.get(&(objective, lang)).copied().unwrap_or(0).max(1) as f64;
         let share = match weights.languages {
             None => return Ok((weight / totals[objective].max(1) as f64) as f32),
@@ -39,7 +49,7 @@ pub fn coefficients(step: &[Work], weights: Weights<'_>) -> Result<Vec<Vec<f32>>
                     .hint_with("name it there, or give a `default`")
             })?,
         };
-        Ok((weight * share / count) as f32)
+        Ok((weight * share.at(weights.step) / count) as f32)
     };
     step.iter()
         .map(|work| {
@@ -119,9 +129,9 @@ mod tests {
     use super::*;
     use crate::train::batch::Source;
     use crate::train::batch::tests::Made;
-    use crate::train::config::Dtype;
+    use crate::train::config::{Dtype, Masking};
     use crate::train::labelled::Examples;
-    use crate::train::model::Encoder;
+    use crate::train::model::Model;
     use crate::train::model::encoder::tests::tiny;
     use crate::train::objective::{Rows, Setting, classify, mlm};
     use crate::train::vocabulary::tests::xlmr;
@@ -129,7 +139,7 @@ mod tests {
     fn gradients(step: &[Work], weights: Weights<'_>) -> Vec<Tensor> {
         let mut shape = tiny(60);
         shape.labels = vec!["a".into(), "b".into()];
-        let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
         for (work, c) in step.iter().zip(coefficients(step, weights).unwrap()) {
             let nll = (work.objective.score)(&model, work, None).unwrap();
             (nll * Tensor::from_slice(&c)).sum(Kind::Float).backward();
@@ -152,15 +162,23 @@ mod tests {
             langs: (0..9).map(|i| langs[(i * i % 5 % 3) as usize].into()).collect(),
         };
         let vocabulary = xlmr(60);
-        let setting =
-            Setting { vocabulary: &vocabulary, longest: 32, mask_probability: 0.15, key: 1 };
+        let architecture = tiny(60);
+        let setting = Setting {
+            vocabulary: &vocabulary,
+            architecture: &architecture,
+            masking: Masking { probability: 0.15, whole_words: false },
+            key: 1,
+        };
         let work = |rows: &[usize]| {
             (classify::CLASSIFY.prepare)(&Rows::Labelled(&examples, rows), &setting).unwrap()
         };
-        let objectives = BTreeMap::from([("classify".to_string(), 1.0)]);
-        let lambda = BTreeMap::from([("isl_Latn".to_string(), 0.7), ("default".to_string(), 0.2)]);
+        let objectives = BTreeMap::from([("classify".to_string(), Weight::from(1.0))]);
+        let lambda = BTreeMap::from([
+            ("isl_Latn".to_string(), Weight::from(0.7)),
+            ("default".to_string(), Weight::from(0.2)),
+        ]);
         for languages in [None, Some(&lambda)] {
-            let weights = Weights { objectives: &objectives, languages };
+            let weights = Weights { objectives: &objectives, languages, step: 0 };
             let whole = gradients(&[work(&[0, 1, 2, 3, 4, 5, 6, 7, 8])], weights);
             let parts = [work(&[0, 1]), work(&[2, 3, 4, 5, 6]), work(&[7, 8])];
             let parts = gradients(&parts, weights);
@@ -175,24 +193,37 @@ mod tests {
     #[test]
     fn coefficients_follow_the_formula() {
         let vocabulary = xlmr(60);
-        let setting =
-            Setting { vocabulary: &vocabulary, longest: 32, mask_probability: 0.3, key: 1 };
+        let architecture = tiny(60);
+        let setting = Setting {
+            vocabulary: &vocabulary,
+            architecture: &architecture,
+            masking: Masking { probability: 0.3, whole_words: false },
+            key: 1,
+        };
         let mut made = Made { step: 0, rows: 4, length: 16, vocabulary: 60, pairs: false };
         let step: Vec<Work> = (0..3)
             .map(|_| (mlm::MLM.prepare)(&Rows::Packed(&made.next().unwrap()), &setting).unwrap())
             .collect();
         let n: Vec<f64> = step.iter().map(|w| w.places.len() as f64).collect();
-        let objectives = BTreeMap::from([("mlm".to_string(), 0.5)]);
-        let weights = Weights { objectives: &objectives, languages: None };
+        let objectives = BTreeMap::from([("mlm".to_string(), Weight::from(0.5))]);
+        let weights = Weights { objectives: &objectives, languages: None, step: 0 };
         let mean = coefficients(&step, weights).unwrap();
         assert!((f64::from(mean[1][0]) - 0.5 / n.iter().sum::<f64>()).abs() < 1e-9);
-        let lambda = BTreeMap::from([("isl_Latn".to_string(), 0.9), ("yor_Latn".to_string(), 0.1)]);
-        let weights = Weights { objectives: &objectives, languages: Some(&lambda) };
+        let lambda = BTreeMap::from([
+            ("isl_Latn".to_string(), Weight::from(0.9)),
+            ("yor_Latn".to_string(), Weight::from(0.1)),
+        ]);
+        let weights = Weights { objectives: &objectives, languages: Some(&lambda), step: 0 };
         let c = coefficients(&step, weights).unwrap();
         assert!((f64::from(c[0][0]) - 0.5 * 0.9 / (n[0] + n[2])).abs() < 1e-8);
         assert!((f64::from(c[1][0]) - 0.5 * 0.1 / n[1]).abs() < 1e-8);
-        let few = BTreeMap::from([("isl_Latn".to_string(), 0.9)]);
-        let weights = Weights { objectives: &objectives, languages: Some(&few) };
+        let points = Weight::Points(vec![(0, 0.9), (10, 0.1)]);
+        let moving = BTreeMap::from([("default".to_string(), points)]);
+        let weights = Weights { objectives: &objectives, languages: Some(&moving), step: 0 };
+        let c = coefficients(&step, weights.at(5)).unwrap();
+        assert!((f64::from(c[1][0]) - 0.5 * 0.5 / n[1]).abs() < 1e-8);
+        let few = BTreeMap::from([("isl_Latn".to_string(), Weight::from(0.9))]);
+        let weights = Weights { objectives: &objectives, languages: Some(&few), step: 0 };
         let error = coefficients(&step, weights).unwrap_err().to_string();
         assert_eq!(error, "language `yor_Latn` has no weight in `language_weights`");
     }

@@ -1,4 +1,4 @@
-//! What a trained model says: classes, sentence vectors, losses, logits.
+//! What a trained model says: classes, sentence vectors, losses.
 //!
 //! Texts arrive as token ids with special tokens. They are batched by length and answered in the
 //! order in which they came; nothing is learned here.
@@ -9,23 +9,19 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::id;
 use crate::train::batch::Source;
 use crate::train::checkpoint;
-use crate::train::config::Dtype;
+use crate::train::config::{Dtype, Masking, Weight};
 use crate::train::data::{Data, Packed};
-use crate::train::layout::{Layout, Unit};
 use crate::train::loss::Tally;
-use crate::train::model::Encoder;
+use crate::train::model::Model;
 use crate::train::objective::classify::{self, CLASSIFY};
-use crate::train::objective::mlm::MLM;
 use crate::train::retention;
 use crate::train::vocabulary::Vocabulary;
-use crate::train::weights;
-use crate::train::work::{Gold, Work};
+use crate::train::work::Work;
 
 /// Loads the model of a run (its latest checkpoint) or of a Hugging Face folder.
-pub fn load(path: &Path, dtype: Dtype, device: Device) -> Result<Encoder> {
+pub fn load(path: &Path, dtype: Dtype, device: Device) -> Result<Model> {
     checkpoint::load_model(&retention::resolve(path)?, dtype, device)
 }
 
@@ -33,7 +29,7 @@ pub fn load(path: &Path, dtype: Dtype, device: Device) -> Result<Encoder> {
 ///
 /// Errors when the model does not classify or a text is too long for it.
 pub fn classify(
-    model: &Encoder,
+    model: &Model,
     ids: &[Vec<i32>],
     langs: &[String],
     batch: usize,
@@ -60,7 +56,7 @@ pub fn best(logits: &[f32]) -> usize {
 ///
 /// Special tokens count, as in sentence-transformers' mean pooling.
 pub fn embed(
-    model: &Encoder,
+    model: &Model,
     ids: &[Vec<i32>],
     langs: &[String],
     layer: Option<usize>,
@@ -84,7 +80,7 @@ pub fn embed(
 }
 
 /// Losses on prepared work, without learning.
-pub fn evaluate(model: &Encoder, works: &[Work]) -> Result<Tally> {
+pub fn evaluate(model: &Model, works: &[Work]) -> Result<Tally> {
     let _guard = tch::no_grad_guard();
     let mut tally = Tally::default();
     for work in works.iter().filter(|work| !work.places.is_empty()) {
@@ -94,23 +90,22 @@ pub fn evaluate(model: &Encoder, works: &[Work]) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Nats per prediction by `objective/language` of masked tokens, over the next micro-batches of a
+/// Nats per prediction by `objective/language`, over the next micro-batches of a
 /// source; the masks are the same at every call.
-pub fn mlm_loss(
-    model: &Encoder,
+pub fn packed_loss(
+    model: &Model,
     vocabulary: &Vocabulary,
     source: &mut dyn Source,
     batches: usize,
-    objectives: &BTreeMap<String, f64>,
-    mask_probability: f64,
+    objectives: &BTreeMap<String, Weight>,
+    masking: Masking,
 ) -> Result<BTreeMap<String, f64>> {
-    let longest = model.architecture().longest();
     let mut data = Packed {
         source,
         objectives,
         vocabulary,
-        longest,
-        mask_probability,
+        architecture: model.architecture(),
+        masking,
         accumulate: 1,
         seed: 0,
     };
@@ -121,76 +116,9 @@ pub fn mlm_loss(
     Ok(tally.by_language())
 }
 
-/// Writes `input_ids`, `position_ids`, `documents` (which document of its row each place is in,
-/// −1 for padding) and fp32 `logits` over the vocabulary of some rows of documents, so that
-/// another implementation can be held against them.
-pub fn logits_to_safetensors(model: &Path, rows: &[Vec<Vec<i32>>], path: &Path) -> Result<()> {
-    let model = load(model, Dtype::Fp32, Device::Cpu)?;
-    let _guard = tch::no_grad_guard();
-    let shape = model.architecture();
-    let total = |row: &Vec<Vec<i32>>| row.iter().map(Vec::len).sum::<usize>();
-    let length = rows.iter().map(total).max().unwrap_or(0);
-    let mut ids = Vec::with_capacity(rows.len() * length);
-    for row in rows {
-        ids.extend(row.iter().flatten());
-        ids.resize(ids.len() + length - total(row), shape.pad);
-    }
-    let lengths: Vec<Vec<i32>> =
-        rows.iter().map(|row| row.iter().map(|d| d.len() as i32).collect()).collect();
-    let layout = Layout::new(&lengths, length, Unit::Document, shape.pad, shape.longest())?;
-    let size = layout.shape();
-    let wide = |values: &[i32]| -> Result<Tensor> {
-        let values: Vec<i64> = values.iter().copied().map(i64::from).collect();
-        Ok(Tensor::f_from_slice(&values)?.f_view(size)?)
-    };
-    let (input, documents) = (wide(&ids)?, wide(&layout.documents)?);
-    let positions = wide(&layout.positions)?;
-    let work = Work {
-        objective: &MLM,
-        ids: arrow::buffer::Buffer::from_vec(ids),
-        layout,
-        langs: shape.languages.first().cloned().into_iter().collect(),
-        place_langs: Vec::new(),
-        places: Vec::new(),
-        target_langs: Vec::new(),
-        gold: Gold::Classes(Vec::new()),
-        tokens: 0,
-        bytes_aliased: 0,
-        bytes_gathered: 0,
-    };
-    let logits = model.token_logits(&model.forward(&work, None)?)?;
-    let tensors = [
-        ("input_ids", input),
-        ("position_ids", positions),
-        ("documents", documents),
-        ("logits", logits),
-    ];
-    weights::write(path, &tensors.map(|(name, tensor)| (name.to_string(), tensor)))
-}
-
-/// Rows to compare implementations on: three with one document and padding, one packed with three.
-pub fn probe_rows(model: &Path) -> Result<Vec<Vec<Vec<i32>>>> {
-    let shape = crate::train::model::Architecture::read(&retention::resolve(model)?)?;
-    let longest = shape.longest().min(24) as usize;
-    // Ids that are special or unknown are avoided, so that padding means padding.
-    let plain = (shape.vocabulary - 5).max(1) as u64;
-    let document = |key: u64, length: usize| -> Vec<i32> {
-        let inner =
-            (0..length.saturating_sub(2) as u64).map(|k| 4 + (id::keyed(k, key) % plain) as i32);
-        std::iter::once(shape.bos).chain(inner).chain([shape.eos]).collect()
-    };
-    let third = longest / 3;
-    Ok(vec![
-        vec![document(1, longest)],
-        vec![document(2, longest / 2)],
-        vec![document(3, 3)],
-        vec![document(4, third), document(5, third - 1), document(6, longest - 2 * third)],
-    ])
-}
-
 /// Runs texts in batches of similar length and returns a row of numbers for each, in their order.
 fn each(
-    model: &Encoder,
+    model: &Model,
     ids: &[Vec<i32>],
     langs: &[String],
     batch: usize,
@@ -209,8 +137,7 @@ fn each(
         let lang = |&row: &usize| langs.get(row).map_or("", String::as_str);
         let langs: Vec<&str> = chosen.iter().map(lang).collect();
         let classes = vec![0; chosen.len()];
-        let work =
-            classify::padded(&CLASSIFY, &texts, &langs, classes, shape.pad, shape.longest())?;
+        let work = classify::padded(&CLASSIFY, &texts, &langs, classes, shape)?;
         let numbers = run(&work)?.f_to_device(Device::Cpu)?.f_contiguous()?;
         let width = numbers.size().get(1).copied().unwrap_or(1) as usize;
         let mut flat = vec![0f32; numbers.numel()];
@@ -235,7 +162,7 @@ mod tests {
     fn answers_do_not_depend_on_the_batch() {
         let mut shape = tiny(50);
         shape.labels = vec!["a".into(), "b".into(), "c".into()];
-        let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
         let near = |a: &[Vec<f32>], b: &[Vec<f32>]| {
             let pairs = a.iter().flatten().zip(b.iter().flatten());
             pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max) < 1e-5
@@ -254,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_refused() {
-        let model = Encoder::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
+        let model = Model::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
         let error = embed(&model, &[vec![5; 33]], &[], None, 1).unwrap_err();
         assert_eq!(error.to_string(), "a document of 33 tokens; the model holds 32");
     }

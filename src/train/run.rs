@@ -41,7 +41,7 @@ pub struct Outcome {
     pub last: Option<Progress>,
 }
 
-/// Trains on packed rows with `mlm`, `tlm` or both.
+/// Trains on packed rows with any objectives that read them.
 ///
 /// `source` hands out `config.batch` rows at a time. Errors when the run exists and is not to be
 /// resumed, when it was made with another configuration, or when the loss is not finite.
@@ -56,12 +56,13 @@ pub fn pretrain(
     let steps = data::packed_steps(config, source.rows(), source.length())?;
     let length = source.length() as i64;
     let mut begun = Begun::new(run, &vocabulary, &[], Some(length))?;
+    let architecture = begun.model.architecture().clone();
     let packed = |source, seed| Packed {
         source,
         objectives: &config.objectives,
         vocabulary: &vocabulary,
-        longest: begun.model.architecture().longest(),
-        mask_probability: config.mask_probability,
+        architecture: &architecture,
+        masking: config.masking(),
         accumulate: config.accumulate,
         seed,
     };
@@ -92,10 +93,11 @@ pub fn finetune(
     let vocabulary = Vocabulary::read(run.tokenizer)?;
     let steps = data::labelled_steps(config, examples.len())?;
     let mut begun = Begun::new(run, &vocabulary, labels, config.length)?;
+    let architecture = begun.model.architecture().clone();
     let labelled = |examples, seed| Labelled {
         examples,
         vocabulary: &vocabulary,
-        longest: begun.model.architecture().longest(),
+        architecture: &architecture,
         batch: config.batch,
         accumulate: config.accumulate,
         seed,
@@ -125,8 +127,8 @@ impl Begun {
         let config = run.config;
         let save_every = config.save_every.unwrap_or(steps);
         let validate_every = config.validate_every.unwrap_or(save_every);
-        let weights =
-            Weights { objectives: &config.objectives, languages: config.language_weights.as_ref() };
+        let languages = config.language_weights.as_ref();
+        let weights = Weights { objectives: &config.objectives, languages, step: 0 };
         if self.from.is_some() {
             data.seek(&self.state.source)?;
         }
@@ -138,7 +140,7 @@ impl Begun {
             let step = self.state.step;
             let rate = schedule::rate(&config.optimizer, step, steps);
             let works = window.waiting(|| data.step(step))?;
-            let coefficients = loss::coefficients(&works, weights)?;
+            let coefficients = loss::coefficients(&works, weights.at(step))?;
             let mut loss = 0.0;
             for (micro, (work, coefficients)) in works.iter().zip(&coefficients).enumerate() {
                 if coefficients.is_empty() {

@@ -174,8 +174,9 @@ fn the_loss_falls_and_is_told_by_language() {
     let vocabulary = Vocabulary::read(&run.checkpoint).unwrap();
     let mut held_out = Made { step: 1000, ..made() };
     let objectives = config("").objectives;
+    let masking = config("").masking();
     let again =
-        predict::mlm_loss(&model, &vocabulary, &mut held_out, 4, &objectives, 0.15).unwrap();
+        predict::packed_loss(&model, &vocabulary, &mut held_out, 4, &objectives, masking).unwrap();
     assert!((again["mlm/isl_Latn"] - loss(&lines[2])).abs() < 1.0, "{again:?}");
 }
 
@@ -254,15 +255,16 @@ fn classification_learns_from_a_pretrained_encoder() {
 }
 
 #[test]
-fn the_probe_of_a_checkpoint_has_logits_for_every_place() {
+fn the_probe_of_a_checkpoint_has_logits_for_every_place_and_gradients() {
     let place = Place::new();
     let run = place.pretrain("a", &config("steps = 1"), false).unwrap();
-    let rows = predict::probe_rows(&run.checkpoint).unwrap();
     let path = place.path("logits.safetensors");
-    predict::logits_to_safetensors(&run.checkpoint, &rows, &path).unwrap();
+    crate::train::probe::write(&run.checkpoint, &path).unwrap();
     let bytes = fs::read(&path).unwrap();
     let stored = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(stored.tensor("logits").unwrap().shape(), [4, 16, VOCABULARY as usize]);
+    let gradient = stored.tensor("gradient.roberta.embeddings.word_embeddings.weight").unwrap();
+    assert_eq!(gradient.shape(), [VOCABULARY as usize, 32]);
 }
 
 #[test]

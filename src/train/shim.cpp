@@ -1,9 +1,9 @@
-// The few calls of libtorch that tch does not offer. Every function returns null, or a message
-// that lives until the thread's next call; no C++ exception crosses into Rust. A `tensor` is what
-// tch holds: a pointer to a heap-allocated at::Tensor.
+// The few calls of libtorch that tch does not offer. A `tensor` is what tch holds: a pointer to a
+// heap-allocated at::Tensor.
+#include "guard.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/empty_like.h>
@@ -14,29 +14,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
-#include <string>
 #include <utility>
 #include <vector>
 
 namespace {
 
-thread_local std::string message;
-
-template <class F>
-const char *guarded(F &&body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error &error) {
-    message = error.what_without_backtrace();
-  } catch (const std::exception &error) {
-    message = error.what();
-  } catch (...) {
-    message = "unknown C++ exception";
-  }
-  return message.c_str();
-}
+using hexapla::guarded;
 
 // Sixteen bits of a hash of (seed, place) decide each place: splitmix64's finaliser over blocks of
 // four places, so that the factors do not depend on the number of threads.

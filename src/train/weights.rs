@@ -13,25 +13,22 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::store::mmap;
+use crate::train::model::architecture::Naming;
 
 /// The file of a model's weights.
 pub const MODEL: &str = "model.safetensors";
 
-/// Names of files by `transformers` that say nothing new: buffers, and what is tied.
-const REDUNDANT: [&str; 4] = [
-    "roberta.embeddings.position_ids",
-    "roberta.embeddings.token_type_ids",
-    "lm_head.decoder.weight",
-    "lm_head.decoder.bias",
-];
+/// What older checkpoints have in its place.
+const PICKLED: &str = "pytorch_model.bin";
 
 /// How a file's names are matched with a model's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     /// Every tensor of either must be in the other.
     Whole,
-    /// The encoder must be whole; heads are taken where name and shape agree, else stay new.
-    Encoder,
+    /// All but the heads must be whole; those are taken where name and shape agree, else stay new.
+    Body,
 }
 
 /// Writes tensors as one file.
@@ -46,27 +43,36 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
 
 /// Fills tensors by name from a safetensors file or the model of a folder, sharded or not.
 ///
-/// Returns the names that stayed as they were (always none for `Match::Whole`). Errors when names
-/// are missing or unexpected or shapes differ.
-pub fn read(path: &Path, into: &[(String, Tensor)], matching: Match) -> Result<Vec<String>> {
+/// Files are mapped, so that what is held besides the tensors is one of them at a time. Returns the
+/// names that stayed as they were (always none for `Match::Whole`). Errors when names are missing
+/// or unexpected or shapes differ.
+pub fn read(
+    path: &Path,
+    into: &[(String, Tensor)],
+    matching: Match,
+    naming: Naming,
+) -> Result<Vec<String>> {
     let mut missing: BTreeMap<&str, &Tensor> =
         into.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let (mut unexpected, mut different) = (BTreeSet::new(), Vec::new());
+    let wanted: BTreeSet<&str> = missing.keys().copied().collect();
+    // BERT's pooler has the prefix of the body, but is a head.
+    let of_body = |name: &str| name.starts_with(naming.body) && !naming.is_redundant(name);
     for file in files(path)? {
-        let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+        let bytes = mmap::map(&file)?;
         let stored = SafeTensors::deserialize(&bytes).map_err(|e| Error::input(&file, e))?;
-        let bare = !stored.names().iter().any(|name| name.starts_with("roberta."));
+        let bare = !stored.names().iter().any(|name| of_body(name));
         for (name, view) in stored.tensors() {
-            let name = modern(&name, bare && matching == Match::Encoder);
+            let name = modern(&name, |name| bare && wanted.contains(name), naming.body);
             let Some(tensor) = missing.get(name.as_str()) else {
-                if !REDUNDANT.contains(&name.as_str()) {
+                if !naming.is_redundant(&name) {
                     unexpected.insert(name);
                 }
                 continue;
             };
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
             if shape != tensor.size() {
-                if matching == Match::Whole || name.starts_with("roberta.") {
+                if matching == Match::Whole || of_body(&name) {
                     different.push(format!("{name} {shape:?} instead of {:?}", tensor.size()));
                 }
                 continue;
@@ -76,16 +82,15 @@ pub fn read(path: &Path, into: &[(String, Tensor)], matching: Match) -> Result<V
             missing.remove(name.as_str());
         }
     }
+    missing.retain(|name, _| !naming.optional.contains(name));
     let mut left: Vec<String> = missing.into_keys().map(Into::into).collect();
     left.sort();
-    if matching == Match::Encoder {
-        // The pooler and foreign heads are not taken over.
-        unexpected.retain(|name| name.starts_with("roberta.") && !name.contains(".pooler."));
+    if matching == Match::Body {
+        // Foreign heads are not taken over.
+        unexpected.retain(|name| of_body(name));
     }
-    let lacking: Vec<&String> = left
-        .iter()
-        .filter(|name| matching == Match::Whole || name.starts_with("roberta."))
-        .collect();
+    let lacking: Vec<&String> =
+        left.iter().filter(|name| matching == Match::Whole || of_body(name)).collect();
     let mut faults = Vec::new();
     if !lacking.is_empty() {
         faults.push(format!("missing: {}", some(lacking.iter().map(|n| n.as_str()))));
@@ -124,8 +129,16 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     }
     let index = path.join(format!("{MODEL}.index.json"));
     if !index.is_file() {
-        return Err(Error::input(path, format!("no `{MODEL}` here"))
-            .hint_with("save older checkpoints again with `save_pretrained` of transformers"));
+        let error = Error::input(path, format!("no `{MODEL}` here"));
+        if path.join(PICKLED).is_file() {
+            return Err(error.hint_with(format!(
+                "`{PICKLED}` is Python's own format, which may run code; convert it there with: \
+                 python3 -c \"import torch; from safetensors.torch import save_file; \
+                 w = torch.load('{PICKLED}', weights_only=True); \
+                 save_file({{k: v.clone() for k, v in w.items()}}, '{MODEL}', {{'format': 'pt'}})\""
+            )));
+        }
+        return Err(error);
     }
     let text = std::fs::read_to_string(&index).map_err(|e| Error::io(&index, e))?;
     let json: Value = serde_json::from_str(&text).map_err(|e| Error::input(&index, e))?;
@@ -138,14 +151,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The present name of a tensor: old layer norms had gamma and beta, bare models no prefix.
-fn modern(name: &str, bare: bool) -> String {
+fn modern(name: &str, is_bare: impl Fn(&str) -> bool, body: &str) -> String {
     let name = name
         .replace("LayerNorm.gamma", "LayerNorm.weight")
         .replace("LayerNorm.beta", "LayerNorm.bias");
-    match bare && (name.starts_with("embeddings.") || name.starts_with("encoder.")) {
-        true => format!("roberta.{name}"),
-        false => name,
-    }
+    let whole = format!("{body}{name}");
+    if is_bare(&whole) { whole } else { name }
 }
 
 fn values(path: &Path, view: &TensorView<'_>) -> Result<Tensor> {
@@ -207,6 +218,9 @@ impl View for Stored {
 mod tests {
     use super::*;
 
+    const NAMING: Naming =
+        Naming { body: "roberta.", redundant: &["tied", "*.buffer"], optional: &[] };
+
     fn tensors(names: &[(&str, &[i64])], value: f64) -> Vec<(String, Tensor)> {
         let full = |shape: &[i64]| Tensor::full(shape, value, (Kind::Float, Device::Cpu));
         names.iter().map(|(name, shape)| ((*name).to_string(), full(shape))).collect()
@@ -222,7 +236,7 @@ mod tests {
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!(header.metadata().as_ref().unwrap()["format"], "pt");
         let into = tensors(names, 0.0);
-        assert!(read(dir.path(), &into, Match::Whole).unwrap().is_empty());
+        assert!(read(dir.path(), &into, Match::Whole, NAMING).unwrap().is_empty());
         assert!(into.iter().all(|(_, t)| t.min().double_value(&[]) == 0.25));
     }
 
@@ -233,12 +247,31 @@ mod tests {
         write(&path, &tensors(&[("roberta.a", &[2]), ("roberta.b", &[2]), ("c", &[1])], 1.0))
             .unwrap();
         let into = tensors(&[("roberta.a", &[3]), ("roberta.d", &[2]), ("c", &[2])], 0.0);
-        let error = read(&path, &into, Match::Whole).unwrap_err().to_string();
+        let error = read(&path, &into, Match::Whole, NAMING).unwrap_err().to_string();
         assert!(error.contains("missing: `c`, `roberta.a`, `roberta.d`"), "{error}");
         assert!(error.contains("unexpected: `roberta.b`"), "{error}");
         assert!(error.contains("`roberta.a [2] instead of [3]`"), "{error}");
         let into = tensors(&[("roberta.a", &[2]), ("roberta.b", &[2]), ("c", &[2])], 0.0);
-        assert_eq!(read(&path, &into, Match::Encoder).unwrap(), ["c"]);
+        assert_eq!(read(&path, &into, Match::Body, NAMING).unwrap(), ["c"]);
+    }
+
+    #[test]
+    fn buffers_and_tied_weights_say_nothing_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let names: &[(&str, &[i64])] =
+            &[("roberta.a", &[2]), ("tied", &[2]), ("roberta.layer.3.buffer", &[7])];
+        write(&dir.path().join(MODEL), &tensors(names, 1.0)).unwrap();
+        let into = tensors(&[("roberta.a", &[2])], 0.0);
+        assert!(read(dir.path(), &into, Match::Whole, NAMING).unwrap().is_empty());
+    }
+
+    #[test]
+    fn pickled_weights_get_the_line_that_converts_them() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(PICKLED), b"not read").unwrap();
+        let error = read(dir.path(), &[], Match::Whole, NAMING).unwrap_err();
+        assert!(error.to_string().ends_with("no `model.safetensors` here"), "{error}");
+        assert!(error.hint().unwrap().contains("save_file({k: v.clone() for"), "{error:?}");
     }
 
     #[test]
@@ -249,6 +282,6 @@ mod tests {
             &[("embeddings.LayerNorm.gamma", &[2]), ("pooler.dense.weight", &[2])];
         write(&path, &tensors(names, 1.0)).unwrap();
         let into = tensors(&[("roberta.embeddings.LayerNorm.weight", &[2])], 0.0);
-        assert!(read(&path, &into, Match::Encoder).unwrap().is_empty());
+        assert!(read(&path, &into, Match::Body, NAMING).unwrap().is_empty());
     }
 }

@@ -17,6 +17,8 @@ pub struct Work {
     pub ids: Buffer,
     /// Where the documents lie.
     pub layout: Layout,
+    /// What `ids` are predicted from besides themselves, for models with an encoder and a decoder.
+    pub source: Option<Source>,
     /// The languages in it.
     pub langs: Vec<String>,
     /// For each place the language's index in `langs`; empty when there is one language.
@@ -25,8 +27,8 @@ pub struct Work {
     pub places: Vec<i64>,
     /// For each prediction the language's index in `langs`.
     pub target_langs: Vec<u8>,
-    /// The right answers.
-    pub gold: Gold,
+    /// The right answers: tokens or classes.
+    pub gold: Vec<i64>,
     /// Tokens without padding.
     pub tokens: u64,
     /// Bytes of token ids that are the mapped file itself.
@@ -35,11 +37,11 @@ pub struct Work {
     pub bytes_gathered: u64,
 }
 
-/// Where the right answers stand.
+/// The source side of a micro-batch: as many rows, and as many documents in each.
 #[derive(Clone)]
-pub enum Gold {
-    /// In the rows as they were read (i32), at the predicted places.
-    Tokens(Buffer),
-    /// A class for each prediction.
-    Classes(Vec<i64>),
+pub struct Source {
+    /// Token ids (i32), `rows × length`.
+    pub ids: Buffer,
+    /// Where the documents lie.
+    pub layout: Layout,
 }

@@ -231,6 +231,7 @@ fn toml_type(ty: &str) -> String {
         "Into" | "ModelKind" | "Schedule" | "Dtype" | "Layout" | "Only" => "text",
         "MinShare" => "number, or table of number",
         "Weights" => "table of number, or text",
+        "Weight" => "number, or list of steps with numbers",
         ty if ty.ends_with("Config") || ty.ends_with("Spec") => "table",
         other => panic!("say in `toml_type` how `{other}` is written in TOML"),
     };

@@ -104,6 +104,7 @@ const REGISTRIES: &[(&str, &str)] = &[
     ("STRATEGIES", "mix/"),
     ("QUERIES", "sql/"),
     ("OBJECTIVES", "train/"),
+    ("MODEL_TYPES", "train/"),
     ("FORMATS", "export/"),
 ];
 

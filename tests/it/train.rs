@@ -95,6 +95,51 @@ fn checkpoints(dir: &Dir) -> u64 {
 }
 
 #[test]
+fn a_decoder_trains_and_another_run_begins_with_it() {
+    let dir = Dir::new();
+    project(&dir);
+    let path = dir.join("hexapla.toml");
+    let more = "
+[model.llama]
+type = 'decoder'
+hidden = 32
+layers = 2
+heads = 4
+kv_heads = 2
+
+[train.clm]
+model = 'llama'
+pack = 'main'
+objectives = { clm = [[0, 0.5], [3, 1.0]] }
+batch = 8
+steps = 4
+
+[train.more]
+init = 'train.clm'
+pack = 'main'
+objectives = { clm = 1.0 }
+batch = 8
+steps = 2
+";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
+    dir.ok(&["train", "more", "--threads", "1"]);
+    for step in ["clm/step-4", "more/step-2"] {
+        let config = fs::read_to_string(dir.join("runs").join(step).join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["architectures"][0], "LlamaForCausalLM", "{step}");
+        assert_eq!(config["num_key_value_heads"], 2);
+    }
+    let text = fs::read_to_string(dir.join("runs/clm/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert!(last["validation"].as_object().unwrap().keys().any(|k| k.starts_with("clm/")));
+    let done = dir.run(&["train", "more", "--set", "objectives.mlm=1.0"]);
+    assert!(done.code != 0);
+    let done = dir.run(&["train", "pretrain", "--set", "objectives.clm=1.0"]);
+    let words = "objective `clm` trains a model of type `decoder`; this one is `encoder`";
+    assert!(done.stderr.contains(words), "{}", done.stderr);
+}
+
+#[test]
 fn a_run_without_data_or_model_is_told() {
     let dir = Dir::new();
     project(&dir);

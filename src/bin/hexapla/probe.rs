@@ -1,5 +1,5 @@
 //! `hexapla probe`: what a part of hexapla does on its own, to hold another implementation against:
-//! a model's logits on rows made up for it, or how fast a pack is read.
+//! a model's logits and gradients on rows made up for it, or how fast a pack is read.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,12 +16,13 @@ use serde_json::json;
 
 use crate::ui::{Ui, group};
 
-/// Write a model's logits on made-up rows, or read a pack and tell how fast
+/// Write a model's logits and gradients on made-up rows, or read a pack and tell how fast
 #[derive(clap::Args)]
 pub struct Args {
     /// A run, one of its steps or a Hugging Face folder; or a pack
     path: PathBuf,
-    /// Of a model: the safetensors file to write: input_ids, position_ids, documents, logits
+    /// Of a model: the safetensors file to write: input_ids, position_ids, documents, places, gold,
+    /// logits, gradient.NAME
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Of a pack: micro-batches to read, in one thread; every id is added up
@@ -82,13 +83,13 @@ fn read(args: &Args, ui: &Ui) -> Result<ExitCode> {
 
 #[cfg(feature = "train")]
 fn logits(model: &Path, output: &Path, ui: &Ui) -> Result<ExitCode> {
-    use hexapla::train::{predict, retention};
+    use hexapla::train::{probe, retention};
     let model = retention::resolve(model)?;
-    predict::logits_to_safetensors(&model, &predict::probe_rows(&model)?, output)?;
+    probe::write(&model, output)?;
     if ui.json() {
         ui.object(&json!({ "model": model, "logits": output }))?;
     } else {
-        ui.say(format!("{}: logits of {}", output.display(), model.display()));
+        ui.say(format!("{}: logits and gradients of {}", output.display(), model.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

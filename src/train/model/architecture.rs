@@ -1,23 +1,28 @@
-//! The shape of an encoder, and the `config.json` that says it to `transformers`.
+//! The shape of a model, and the `config.json` that says it to `transformers`.
 //!
-//! Every key is written, because the defaults of `XLMRobertaConfig` are BERT's and not XLM-R's.
-//! Reading accepts what `transformers` writes for `xlm-roberta` and `roberta`; other model types
-//! are refused by name.
+//! What every model has stands in [`Architecture`]; what only some have, in its [`Family`]. Each
+//! family reads and writes its own `config.json` (the modules below), with every key, because the
+//! defaults of `transformers` are those of one checkpoint. Other model types are refused by name.
+
+mod decoder;
+mod encoder;
+mod seq2seq;
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::train::config::ModelConfig;
+pub use crate::train::config::Activation;
+use crate::train::config::{ModelConfig, ModelKind};
+use crate::train::model::rope::Rope;
 use crate::train::vocabulary::Vocabulary;
 
-/// Model types whose tensors have the names and meaning that [`super::Encoder`] knows.
-const MODEL_TYPES: [&str; 2] = ["xlm-roberta", "roberta"];
-
-/// The sizes, ids and heads of an encoder.
+/// The sizes, ids and heads of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
+    /// Whose layers and names it has.
+    pub family: Family,
     /// Rows of the token embedding.
     pub vocabulary: i64,
     /// Width of the hidden states.
@@ -32,13 +37,11 @@ pub struct Architecture {
     pub dropout: f64,
     /// Share of attention weights dropped in training.
     pub attention_dropout: f64,
-    /// Added to the variance in layer norms.
+    /// Added to the variance in norms.
     pub norm_eps: f64,
-    /// Rows of the position embedding: the longest document and the ids up to padding.
+    /// `max_position_embeddings`: the longest document, for XLM-R and the ids up to padding.
     pub positions: i64,
-    /// Rows of the token type embedding: the languages, or one.
-    pub types: i64,
-    /// Padding; positions begin behind it.
+    /// Padding.
     pub pad: i32,
     /// Begins a document.
     pub bos: i32,
@@ -52,8 +55,103 @@ pub struct Architecture {
     pub languages: Vec<String>,
 }
 
+/// Models that share names, formulas and a `model_type`, with what is theirs alone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Family {
+    /// XLM-R and RoBERTa: positions begin behind padding.
+    Roberta {
+        /// Rows of the token type embedding: the languages, or one.
+        types: i64,
+    },
+    /// BERT: positions begin at 0; the second side of a pair has a type of its own.
+    Bert {
+        /// Rows of the token type embedding.
+        types: i64,
+    },
+    /// Llama.
+    Llama(Llama),
+    /// M2M-100 (NLLB) and mBART.
+    Seq2seq(Seq2seqShape),
+}
+
+/// What only Llama has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Llama {
+    /// Heads of keys and values; each serves a group of the queries' heads.
+    pub kv_heads: i64,
+    /// Width of a head.
+    pub head_width: i64,
+    /// Its positions.
+    pub rope: Rope,
+    /// Whether logits are products with the token embedding itself.
+    pub tied: bool,
+    /// Whether the projections of attention have biases.
+    pub attention_bias: bool,
+    /// Whether those of the feed-forward layers have.
+    pub mlp_bias: bool,
+}
+
+/// What only models of encoder and decoder have; the sizes of the architecture are the encoder's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seq2seqShape {
+    /// Whether it is mBART, with learned positions and normed embeddings, and not M2M-100.
+    pub is_mbart: bool,
+    /// Layers of the decoder.
+    pub decoder_layers: i64,
+    /// Its attention heads.
+    pub decoder_heads: i64,
+    /// Width inside its feed-forward layers.
+    pub decoder_intermediate: i64,
+    /// Between the two matrices of the feed-forward layers.
+    pub activation: Activation,
+    /// Share of the values dropped there.
+    pub activation_dropout: f64,
+    /// Whether token embeddings are multiplied by the root of their width.
+    pub scaled: bool,
+    /// What a target begins with, before its language; none where the language itself begins it
+    /// and stands at the end of texts (mBART's first checkpoints).
+    pub start: Option<i32>,
+}
+
+/// How tensors of other files are named beside ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Naming {
+    /// The prefix of all but the heads; a bare model's file lacks it.
+    pub body: &'static str,
+    /// Names that say nothing new: buffers and what is tied; with `*` in front, their ends.
+    pub redundant: &'static [&'static str],
+    /// Names that a file may lack; they keep what they begin with.
+    pub optional: &'static [&'static str],
+}
+
+impl Naming {
+    /// Names of no model's: every tensor has the name that it is looked for under.
+    pub const PLAIN: Naming = Naming { body: "", redundant: &[], optional: &[] };
+
+    /// Whether a tensor of this name says nothing new.
+    pub fn is_redundant(&self, name: &str) -> bool {
+        self.redundant.iter().any(|known| match known.strip_prefix('*') {
+            Some(end) => name.ends_with(end),
+            None => name == *known,
+        })
+    }
+}
+
+/// A `model_type` of `config.json`: its name, and the reader of the rest.
+type ModelType = (&'static str, fn(&ConfigFile<'_>) -> Result<Architecture>);
+
+/// Every model type that can be read.
+pub const MODEL_TYPES: &[ModelType] = &[
+    ("xlm-roberta", encoder::roberta),
+    ("roberta", encoder::roberta),
+    ("bert", encoder::bert),
+    ("llama", decoder::llama),
+    ("m2m_100", seq2seq::m2m100),
+    ("mbart", seq2seq::mbart),
+];
+
 impl Architecture {
-    /// A new encoder for a tokenizer, before any head.
+    /// A new model for a tokenizer, before any head.
     pub fn new(
         config: &ModelConfig,
         vocabulary: &Vocabulary,
@@ -65,17 +163,26 @@ impl Architecture {
         if config.language_embeddings && languages.is_empty() {
             return Err(Error::usage("`language_embeddings` without languages"));
         }
+        let longest = config.length.or(length).unwrap_or(512);
+        let (family, positions) = match config.kind {
+            ModelKind::Encoder => {
+                let types = languages.len().max(1) as i64;
+                (Family::Roberta { types }, longest + i64::from(vocabulary.pad) + 1)
+            }
+            ModelKind::Decoder => (Family::Llama(decoder::new(config)), longest),
+            ModelKind::Seq2seq => (Family::Seq2seq(seq2seq::new(config, vocabulary)), longest),
+        };
         Ok(Self {
+            family,
             vocabulary: vocabulary.size,
             hidden: config.hidden,
             layers: config.layers,
             heads: config.heads(),
             intermediate: config.intermediate(),
-            dropout: config.dropout,
+            dropout: if config.kind == ModelKind::Decoder { 0.0 } else { config.dropout },
             attention_dropout: config.attention_dropout,
             norm_eps: config.norm_eps,
-            positions: config.length.or(length).unwrap_or(512) + i64::from(vocabulary.pad) + 1,
-            types: languages.len().max(1) as i64,
+            positions,
             pad: vocabulary.pad,
             bos: vocabulary.bos,
             eos: vocabulary.eos,
@@ -85,120 +192,173 @@ impl Architecture {
         })
     }
 
+    /// The same shape for a tokenizer whose ids mean what the model's do.
+    ///
+    /// Errors when the model, which is the one of a folder, has too few rows or another padding.
+    pub fn with_ids(mut self, folder: &Path, vocabulary: &Vocabulary) -> Result<Self> {
+        // Llama's padding is nobody's but the tokenizer's, and BERT's files do not say the rest.
+        match self.family {
+            Family::Llama(_) => self.pad = vocabulary.pad,
+            Family::Bert { .. } => (self.bos, self.eos) = (vocabulary.bos, vocabulary.eos),
+            _ => {}
+        }
+        if self.vocabulary < vocabulary.size || self.pad != vocabulary.pad {
+            let message = format!(
+                "the model has {} ids with padding {}, the tokenizer {} with {}",
+                self.vocabulary, self.pad, vocabulary.size, vocabulary.pad
+            );
+            return Err(Error::input(folder, message)
+                .hint_with("with its own `tokenizer.json` in its folder its rows can be matched"));
+        }
+        Ok(self)
+    }
+
+    /// The same shape for another tokenizer.
+    pub fn with_vocabulary(mut self, vocabulary: &Vocabulary) -> Self {
+        match &mut self.family {
+            Family::Roberta { .. } => self.positions += i64::from(vocabulary.pad - self.pad),
+            Family::Seq2seq(own) => own.start = own.start.map(|_| vocabulary.eos),
+            _ => {}
+        }
+        self.vocabulary = vocabulary.size;
+        (self.pad, self.bos, self.eos) = (vocabulary.pad, vocabulary.bos, vocabulary.eos);
+        self
+    }
+
+    /// Which kind of network it is.
+    pub fn kind(&self) -> ModelKind {
+        match self.family {
+            Family::Roberta { .. } | Family::Bert { .. } => ModelKind::Encoder,
+            Family::Llama(_) => ModelKind::Decoder,
+            Family::Seq2seq(_) => ModelKind::Seq2seq,
+        }
+    }
+
+    /// The position of the first token of a document.
+    pub fn first_position(&self) -> i32 {
+        match &self.family {
+            Family::Roberta { .. } => self.pad + 1,
+            // fairseq's offset: pad + 1 in M2M-100, in mBART 2 whatever the padding.
+            Family::Seq2seq(own) => {
+                if own.is_mbart {
+                    2
+                } else {
+                    self.pad + 1
+                }
+            }
+            Family::Bert { .. } | Family::Llama(_) => 0,
+        }
+    }
+
     /// The longest document that has positions.
     pub fn longest(&self) -> i64 {
-        self.positions - i64::from(self.pad) - 1
+        match self.family {
+            Family::Roberta { .. } => self.positions - i64::from(self.first_position()),
+            _ => self.positions,
+        }
+    }
+
+    /// How its tensors are named in other files.
+    pub fn naming(&self) -> Naming {
+        match &self.family {
+            Family::Roberta { .. } => encoder::ROBERTA,
+            Family::Bert { .. } => encoder::BERT,
+            Family::Llama(llama) => decoder::naming(llama),
+            Family::Seq2seq(own) => seq2seq::naming(own),
+        }
     }
 
     /// `config.json`.
     pub fn to_json(&self) -> Value {
-        let class = match (self.tokens, self.labels.is_empty()) {
-            (true, _) => "XLMRobertaForMaskedLM",
-            (false, false) => "XLMRobertaForSequenceClassification",
-            (false, true) => "XLMRobertaModel",
-        };
-        let mut config = json!({
-            "architectures": [class],
-            "model_type": "xlm-roberta",
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.hidden,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "intermediate_size": self.intermediate,
-            "hidden_act": "gelu",
-            "hidden_dropout_prob": self.dropout,
-            "attention_probs_dropout_prob": self.attention_dropout,
-            "max_position_embeddings": self.positions,
-            "type_vocab_size": self.types,
-            "initializer_range": 0.02,
-            "layer_norm_eps": self.norm_eps,
-            "pad_token_id": self.pad,
-            "bos_token_id": self.bos,
-            "eos_token_id": self.eos,
-            "tie_word_embeddings": true,
-            "position_embedding_type": "absolute",
-            "use_cache": false,
-            "torch_dtype": "float32"
-        });
-        if let Value::Object(map) = &mut config {
-            if !self.labels.is_empty() {
-                let ids = self.labels.iter().enumerate();
-                let by_id: Map<_, _> =
-                    ids.clone().map(|(i, l)| (i.to_string(), l.clone().into())).collect();
-                let by_label: Map<_, _> = ids.map(|(i, l)| (l.clone(), i.into())).collect();
-                map.insert("id2label".into(), by_id.into());
-                map.insert("label2id".into(), by_label.into());
-                map.insert("problem_type".into(), "single_label_classification".into());
-            }
-            if !self.languages.is_empty() {
-                map.insert("hexapla_languages".into(), self.languages.clone().into());
-            }
+        match &self.family {
+            Family::Roberta { types } => encoder::to_json(self, *types, &encoder::XLMR_KEYS),
+            Family::Bert { types } => encoder::to_json(self, *types, &encoder::BERT_KEYS),
+            Family::Llama(llama) => decoder::to_json(self, llama),
+            Family::Seq2seq(own) => seq2seq::to_json(self, own),
         }
-        config
     }
 
     /// Reads `config.json` of a folder.
     ///
-    /// Errors for another model type, an activation or tying that is not XLM-R's, or a size that
-    /// is missing.
+    /// Errors for another model type, an activation or tying that is not its family's, or a size
+    /// that is missing.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-        let config: Value = serde_json::from_str(&text).map_err(|e| Error::input(&path, e))?;
-        let place = path.display();
-        let kind = config["model_type"].as_str().unwrap_or("");
-        if !MODEL_TYPES.contains(&kind) {
-            return Err(Error::unknown("model type", kind, MODEL_TYPES).within(place));
-        }
-        for (key, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
-            let value = config[key].as_str().unwrap_or(only);
-            if value != only {
-                return Err(Error::input(&path, format!("`{key}` = `{value}`; expected `{only}`")));
+        let json: Value = serde_json::from_str(&text).map_err(|e| Error::input(&path, e))?;
+        let kind = json["model_type"].as_str().unwrap_or("");
+        let Some((_, read)) = MODEL_TYPES.iter().find(|(name, _)| *name == kind) else {
+            let known = MODEL_TYPES.iter().map(|(name, _)| *name);
+            return Err(Error::unknown("model type", kind, known).within(path.display()));
+        };
+        read(&ConfigFile { path: &path, json: &json })
+    }
+}
+
+/// A `config.json` and where it is.
+pub struct ConfigFile<'a> {
+    path: &'a Path,
+    json: &'a Value,
+}
+
+impl ConfigFile<'_> {
+    /// A whole number; without a default it must be there.
+    fn whole(&self, key: &str, default: Option<i64>) -> Result<i64> {
+        let value = self.json[key].as_i64().or(default);
+        value.ok_or_else(|| Error::input(self.path, format!("`{key}` is missing")))
+    }
+
+    fn number(&self, key: &str, default: f64) -> f64 {
+        self.json[key].as_f64().unwrap_or(default)
+    }
+
+    fn flag(&self, key: &str, default: bool) -> bool {
+        self.json[key].as_bool().unwrap_or(default)
+    }
+
+    /// A token id; of several that end a text, the first.
+    fn id(&self, key: &str, default: i64) -> i32 {
+        let value = &self.json[key];
+        value.as_i64().or_else(|| value.get(0)?.as_i64()).unwrap_or(default) as i32
+    }
+
+    /// Refuses any value but one.
+    fn only(&self, key: &str, only: &str) -> Result<()> {
+        match self.json[key].as_str().unwrap_or(only) {
+            value if value == only => Ok(()),
+            value => {
+                let message = format!("`{key}` = `{value}`; expected `{only}`");
+                Err(Error::input(self.path, message))
             }
         }
-        if config["tie_word_embeddings"] == Value::Bool(false) {
-            return Err(Error::input(&path, "untied token embeddings"));
-        }
-        let whole = |key: &str, default: Option<i64>| {
-            config[key]
-                .as_i64()
-                .or(default)
-                .ok_or_else(|| Error::input(&path, format!("`{key}` is missing")))
-        };
-        let number = |key: &str, default: f64| config[key].as_f64().unwrap_or(default);
-        let id = |key: &str, default: i64| whole(key, Some(default)).map(|id| id as i32);
-        let class = config["architectures"][0].as_str().unwrap_or("").to_string();
-        let mut labels: Vec<(i64, String)> = config["id2label"]
-            .as_object()
-            .into_iter()
-            .flatten()
+    }
+
+    fn class(&self) -> &str {
+        self.json["architectures"][0].as_str().unwrap_or("")
+    }
+
+    /// The names of the classes in their order.
+    fn labels(&self) -> Vec<String> {
+        let ids = self.json["id2label"].as_object().into_iter().flatten();
+        let mut labels: Vec<(i64, String)> = ids
             .filter_map(|(id, label)| Some((id.parse().ok()?, label.as_str()?.to_string())))
             .collect();
         labels.sort();
-        let languages = config["hexapla_languages"].as_array().into_iter().flatten();
-        // The defaults are those of `XLMRobertaConfig`.
-        Ok(Self {
-            vocabulary: whole("vocab_size", None)?,
-            hidden: whole("hidden_size", None)?,
-            layers: whole("num_hidden_layers", None)?,
-            heads: whole("num_attention_heads", None)?,
-            intermediate: whole("intermediate_size", None)?,
-            dropout: number("hidden_dropout_prob", 0.1),
-            attention_dropout: number("attention_probs_dropout_prob", 0.1),
-            norm_eps: number("layer_norm_eps", 1e-12),
-            positions: whole("max_position_embeddings", Some(512))?,
-            types: whole("type_vocab_size", Some(2))?,
-            pad: id("pad_token_id", 1)?,
-            bos: id("bos_token_id", 0)?,
-            eos: id("eos_token_id", 2)?,
-            tokens: class.ends_with("ForMaskedLM"),
-            labels: match class.ends_with("ForSequenceClassification") || class.is_empty() {
-                true => labels.into_iter().map(|(_, label)| label).collect(),
-                false => Vec::new(),
-            },
-            languages: languages.filter_map(|lang| lang.as_str().map(Into::into)).collect(),
-        })
+        labels.into_iter().map(|(_, label)| label).collect()
     }
+}
+
+/// Adds the names of classes to a `config.json`.
+fn add_labels(config: &mut Map<String, Value>, labels: &[String]) {
+    if labels.is_empty() {
+        return;
+    }
+    let ids = labels.iter().enumerate();
+    let by_id: Map<_, _> = ids.clone().map(|(i, l)| (i.to_string(), l.clone().into())).collect();
+    let by_label: Map<_, _> = ids.map(|(i, l)| (l.clone(), i.into())).collect();
+    config.insert("id2label".into(), by_id.into());
+    config.insert("label2id".into(), by_label.into());
+    config.insert("problem_type".into(), "single_label_classification".into());
 }
 
 #[cfg(test)]
@@ -206,12 +366,49 @@ mod tests {
     use super::*;
     use crate::train::vocabulary::tests::xlmr;
 
-    #[test]
-    fn the_configuration_has_every_key_and_is_read_back() {
-        let config = ModelConfig { hidden: 128, layers: 2, ..ModelConfig::default() };
+    /// What is written of a shape, and what is read of that.
+    fn again(shape: &Architecture) -> Result<Architecture> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), shape.to_json().to_string()).unwrap();
+        Architecture::read(dir.path())
+    }
+
+    fn shape(config: ModelConfig) -> Architecture {
         let mut shape = Architecture::new(&config, &xlmr(100), Some(64), &[]).unwrap();
         shape.tokens = true;
-        let json = shape.to_json();
+        shape
+    }
+
+    #[test]
+    fn every_kind_of_model_is_read_back() {
+        for name in ModelKind::NAMES {
+            let config = ModelConfig {
+                kind: ModelKind::try_from((*name).to_string()).unwrap(),
+                hidden: 128,
+                layers: 2,
+                norm_eps: 1e-5,
+                ..ModelConfig::default()
+            };
+            let shape = shape(config);
+            assert_eq!(shape.longest(), 64, "{name}");
+            assert_eq!(again(&shape).unwrap(), shape, "{name}");
+        }
+        let mut classifier = shape(ModelConfig { hidden: 128, ..ModelConfig::default() });
+        classifier.tokens = false;
+        classifier.labels = vec!["no".into(), "yes".into()];
+        assert_eq!(again(&classifier).unwrap(), classifier);
+        classifier.family = Family::Bert { types: 2 };
+        assert_eq!(again(&classifier).unwrap(), classifier);
+        let mut mbart = shape(ModelConfig { kind: ModelKind::Seq2seq, ..ModelConfig::default() });
+        let Family::Seq2seq(own) = &mut mbart.family else { unreachable!() };
+        (own.is_mbart, own.start, own.activation) = (true, None, Activation::Gelu);
+        assert_eq!(again(&mbart).unwrap(), mbart);
+    }
+
+    #[test]
+    fn xlmr_is_told_every_key() {
+        let json =
+            shape(ModelConfig { hidden: 128, layers: 2, ..ModelConfig::default() }).to_json();
         for key in "architectures model_type vocab_size hidden_size num_hidden_layers \
                     num_attention_heads intermediate_size hidden_act hidden_dropout_prob \
                     attention_probs_dropout_prob max_position_embeddings type_vocab_size \
@@ -222,22 +419,15 @@ mod tests {
             assert!(json.get(key).is_some(), "{key}");
         }
         assert_eq!(json["max_position_embeddings"], 66);
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), json.to_string()).unwrap();
-        assert_eq!(Architecture::read(dir.path()).unwrap(), shape);
-        shape.tokens = false;
-        shape.labels = vec!["no".into(), "yes".into()];
-        std::fs::write(dir.path().join("config.json"), shape.to_json().to_string()).unwrap();
-        assert_eq!(Architecture::read(dir.path()).unwrap(), shape);
     }
 
     #[test]
     fn other_model_types_are_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
+        std::fs::write(dir.path().join("config.json"), r#"{"model_type": "gpt2"}"#).unwrap();
         let error = Architecture::read(dir.path()).unwrap_err().to_string();
         assert!(
-            error.contains("unknown model type `llama`; expected one of: xlm-roberta"),
+            error.contains("unknown model type `gpt2`; expected one of: xlm-roberta"),
             "{error}"
         );
     }

@@ -1,11 +1,13 @@
 //! Names, isolation of documents, determinism of the encoder.
 
+use tch::Device;
+
 use super::*;
-use crate::train::config::ModelConfig;
-use crate::train::layout::{Layout, Unit};
+use crate::train::config::{Dtype, ModelConfig};
+use crate::train::layout::Layout;
+use crate::train::model::Model;
 use crate::train::objective::mlm::MLM;
 use crate::train::vocabulary::tests::xlmr;
-use crate::train::work::Gold;
 use arrow::buffer::Buffer;
 
 pub(crate) fn tiny(vocabulary: i64) -> Architecture {
@@ -21,23 +23,24 @@ pub(crate) fn tiny(vocabulary: i64) -> Architecture {
     shape
 }
 
-fn work(ids: &[i32], lengths: &[Vec<i32>], length: usize, unit: Unit) -> Work {
+pub(crate) fn work(ids: &[i32], lengths: &[Vec<i32>], length: usize, unit: Unit) -> Work {
     Work {
         objective: &MLM,
         ids: Buffer::from_vec(ids.to_vec()),
-        layout: Layout::new(lengths, length, unit, 1, 32).unwrap(),
+        layout: Layout::new(lengths, length, unit, 32).unwrap(),
+        source: None,
         langs: vec!["isl_Latn".into()],
         place_langs: Vec::new(),
         places: Vec::new(),
         target_langs: Vec::new(),
-        gold: Gold::Classes(Vec::new()),
+        gold: Vec::new(),
         tokens: 0,
         bytes_aliased: 0,
         bytes_gathered: 0,
     }
 }
 
-fn difference(a: &Tensor, b: &Tensor) -> f64 {
+pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     (a - b).abs().max().double_value(&[])
 }
 
@@ -45,7 +48,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 fn names_and_shapes_are_those_of_transformers() {
     let mut shape = tiny(50);
     shape.labels = vec!["a".into(), "b".into(), "c".into()];
-    let model = Encoder::new(shape, 17, Dtype::Fp32, Device::Cpu).unwrap();
+    let model = Model::new(shape, 17, Dtype::Fp32, Device::Cpu).unwrap();
     let have: Vec<String> =
         model.parameters().iter().map(|p| format!("{} {:?}", p.name, p.tensor.size())).collect();
     let mut want = vec![
@@ -97,7 +100,7 @@ fn names_and_shapes_are_those_of_transformers() {
 
 #[test]
 fn a_document_does_not_feel_its_neighbours() {
-    let model = Encoder::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
+    let model = Model::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
     let row = [0, 10, 11, 2, 0, 20, 21, 22, 2, 1];
     let mut other = row;
     other[1] = 40;
@@ -114,7 +117,7 @@ fn a_document_does_not_feel_its_neighbours() {
 
 #[test]
 fn sides_of_a_pair_do_feel_each_other() {
-    let model = Encoder::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
+    let model = Model::new(tiny(50), 3, Dtype::Fp32, Device::Cpu).unwrap();
     let row = [0, 10, 11, 2, 0, 20, 21, 2];
     let mut other = row;
     other[1] = 40;
@@ -126,7 +129,7 @@ fn sides_of_a_pair_do_feel_each_other() {
 #[test]
 fn weights_are_a_function_of_the_seed_and_bf16_stays_near() {
     let at = |seed, dtype| {
-        let model = Encoder::new(tiny(50), seed, dtype, Device::Cpu).unwrap();
+        let model = Model::new(tiny(50), seed, dtype, Device::Cpu).unwrap();
         let work = work(&[0, 10, 11, 2, 1, 1], &[vec![4]], 6, Unit::Document);
         let hidden = model.forward(&work, None).unwrap();
         model.token_logits(&hidden).unwrap().to_kind(Kind::Float).detach()
@@ -142,7 +145,7 @@ fn plain_products_are_the_fused_kernel() {
     // With a share this small no weight of so short a text is dropped, but the path is taken.
     shape.attention_dropout = 1e-4;
     shape.dropout = 0.0;
-    let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+    let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
     let text = work(&[0, 10, 11, 2, 0, 7, 2, 1], &[vec![4, 3]], 8, Unit::Document);
     let fused = model.forward(&text, None).unwrap();
     let plain = model.forward(&text, Some(1)).unwrap();
@@ -160,7 +163,7 @@ fn languages_have_vectors_where_asked() {
     };
     let langs = ["isl_Latn".to_string(), "yor_Latn".to_string()];
     let shape = Architecture::new(&config, &xlmr(50), Some(32), &langs).unwrap();
-    let model = Encoder::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
+    let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
     let mut text = work(&[0, 10, 11, 2], &[vec![4]], 4, Unit::Document);
     let a = model.forward(&text, None).unwrap();
     text.langs = vec!["yor_Latn".into()];

@@ -10,7 +10,7 @@ use crate::id;
 use crate::train::ffi;
 
 /// Standard deviation of new weights.
-const INITIALIZER_RANGE: f64 = 0.02;
+pub(crate) const INITIALIZER_RANGE: f64 = 0.02;
 
 /// A tensor that is learned.
 pub struct Parameter {
@@ -20,6 +20,8 @@ pub struct Parameter {
     pub tensor: Tensor,
     /// Whether weight decay applies; not to norms and biases.
     pub decay: bool,
+    /// The dimension that is indexed by ids of the vocabulary, where there is one.
+    pub by_id: Option<i64>,
 }
 
 /// The parameters of a model in the order in which they were made.
@@ -64,7 +66,7 @@ impl Parameters {
         self.add(name, drawn, true)
     }
 
-    /// A weight whose rows embed ids; the row of padding is zero.
+    /// A weight whose rows belong to positions or types; the row of padding is zero.
     pub fn embedding(&mut self, name: &str, shape: [i64; 2], pad: Option<i32>) -> Result<Tensor> {
         let weight = self.weight(name, &shape)?;
         if let Some(pad) = pad {
@@ -79,12 +81,35 @@ impl Parameters {
         self.add(name, Tensor::f_zeros([size], (Kind::Float, Device::Cpu))?, false)
     }
 
+    /// Zeros that belong to a model's file and are not learned.
+    pub fn constant(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        let tensor = self.add(name, Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?, false)?;
+        Ok(tensor.f_set_requires_grad(false)?)
+    }
+
+    /// Marks the parameter that was added last as indexed by ids in a dimension.
+    pub fn by_id(&mut self, dimension: i64) {
+        if let Some(last) = self.list.last_mut() {
+            last.by_id = Some(dimension);
+        }
+    }
+
     /// A linear layer `NAME.weight` [outputs, inputs], `NAME.bias`.
     pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<Linear> {
-        Ok(Linear {
-            weight: self.weight(&format!("{name}.weight"), &[outputs, inputs])?,
-            bias: self.bias(&format!("{name}.bias"), outputs)?,
-        })
+        self.projection(name, inputs, outputs, true)
+    }
+
+    /// A linear layer with or without a bias.
+    pub fn projection(
+        &mut self,
+        name: &str,
+        inputs: i64,
+        outputs: i64,
+        bias: bool,
+    ) -> Result<Linear> {
+        let weight = self.weight(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = bias.then(|| self.bias(&format!("{name}.bias"), outputs)).transpose()?;
+        Ok(Linear { weight, bias })
     }
 
     /// A layer norm `NAME.weight`, `NAME.bias`.
@@ -97,28 +122,48 @@ impl Parameters {
         })
     }
 
+    /// A root-mean-square norm `NAME.weight`.
+    pub fn rms_norm(&mut self, name: &str, size: i64, eps: f64) -> Result<RmsNorm> {
+        let ones = Tensor::f_ones([size], (Kind::Float, Device::Cpu))?;
+        Ok(RmsNorm { weight: self.add(&format!("{name}.weight"), ones, false)?, eps })
+    }
+
     fn add(&mut self, name: &str, values: Tensor, decay: bool) -> Result<Tensor> {
         let tensor = values.f_to_device(self.device)?.f_set_requires_grad(true)?;
         let handle = tensor.shallow_clone();
-        self.list.push(Parameter { name: name.into(), tensor, decay });
+        self.list.push(Parameter { name: name.into(), tensor, decay, by_id: None });
         Ok(handle)
     }
 }
 
-/// x Wᵀ + b.
+/// x Wᵀ + b, or x Wᵀ.
 pub struct Linear {
     /// [outputs, inputs].
     pub weight: Tensor,
     /// `[outputs]`.
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 impl Linear {
     /// Applies it in the kind of the input, casting the masters for this pass.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let kind = x.f_kind()?;
-        Ok(x.f_linear(&cast(&self.weight, kind)?, Some(&cast(&self.bias, kind)?))?)
+        let bias = self.bias.as_ref().map(|bias| cast(bias, kind)).transpose()?;
+        Ok(x.f_linear(&cast(&self.weight, kind)?, bias.as_ref())?)
     }
+}
+
+/// Several layers of one input side by side, as one product: the same sums, fewer passes over it.
+pub fn together(layers: &[&Linear], x: &Tensor) -> Result<Tensor> {
+    let kind = x.f_kind()?;
+    let weights: Vec<&Tensor> = layers.iter().map(|layer| &layer.weight).collect();
+    let weight = cast(&Tensor::f_cat(&weights, 0)?, kind)?;
+    let biases: Option<Vec<&Tensor>> = layers.iter().map(|layer| layer.bias.as_ref()).collect();
+    let bias = match biases {
+        None => None,
+        Some(biases) => Some(cast(&Tensor::f_cat(&biases, 0)?, kind)?),
+    };
+    Ok(x.f_linear(&weight, bias.as_ref())?)
 }
 
 /// Layer norm.
@@ -136,6 +181,23 @@ impl Norm {
         let wide = cast(x, Kind::Float)?;
         let y = wide.f_layer_norm(&size, Some(&self.weight), Some(&self.bias), self.eps, false)?;
         cast(&y, kind)
+    }
+}
+
+/// x / √(mean x² + ε) · w (Zhang and Sennrich 2019).
+pub struct RmsNorm {
+    weight: Tensor,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// Applies it in 32 bits and returns the kind of the input.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let kind = x.f_kind()?;
+        let wide = cast(x, Kind::Float)?;
+        let mean = wide.f_square()?.f_mean_dim(-1i64, true, Kind::Float)?;
+        let unit = wide.f_mul(&mean.f_add_scalar(self.eps)?.f_rsqrt()?)?;
+        cast(&unit.f_mul(&self.weight)?, kind)
     }
 }
 

@@ -1,18 +1,20 @@
 //! `classify`: the class of a text or a pair of texts, from its first token.
 
 use arrow::buffer::Buffer;
-use tch::Tensor;
+use tch::{Kind, Reduction, Tensor};
 
 use crate::error::{Error, Result};
+use crate::train::config::ModelKind;
 use crate::train::layout::{Layout, Unit};
-use crate::train::model::{Encoder, Noise};
-use crate::train::objective::{Objective, Rows, Setting, negative_log_likelihood};
-use crate::train::work::{Gold, Work};
+use crate::train::model::{Architecture, Model, Noise};
+use crate::train::objective::{Objective, Rows, Setting};
+use crate::train::work::Work;
 
 /// Classification of sequences.
 pub static CLASSIFY: Objective = Objective {
     name: "classify",
     doc: "Predict the label of a text (or two texts) from its first token.",
+    model: ModelKind::Encoder,
     prepare,
     score,
 };
@@ -24,7 +26,7 @@ fn prepare(rows: &Rows<'_>, setting: &Setting<'_>) -> Result<Work> {
     let ids: Vec<&[i32]> = chosen.iter().map(|&row| examples.ids[row].as_slice()).collect();
     let langs: Vec<&str> = chosen.iter().map(|&row| examples.langs[row].as_str()).collect();
     let classes = chosen.iter().map(|&row| examples.labels[row]).collect();
-    padded(&CLASSIFY, &ids, &langs, classes, setting.vocabulary.pad, setting.longest)
+    padded(&CLASSIFY, &ids, &langs, classes, setting.architecture)
 }
 
 /// Texts as rows padded to the longest, one prediction at the first token of each.
@@ -33,17 +35,16 @@ pub(crate) fn padded(
     texts: &[&[i32]],
     langs: &[&str],
     classes: Vec<i64>,
-    pad: i32,
-    longest: i64,
+    architecture: &Architecture,
 ) -> Result<Work> {
     let length = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
     let mut ids = Vec::with_capacity(texts.len() * length);
     for text in texts {
         ids.extend_from_slice(text);
-        ids.resize(ids.len() + length - text.len(), pad);
+        ids.resize(ids.len() + length - text.len(), architecture.pad);
     }
     let lengths: Vec<Vec<i32>> = texts.iter().map(|text| vec![text.len() as i32]).collect();
-    let layout = Layout::new(&lengths, length, Unit::Document, pad, longest)?;
+    let layout = Layout::new(&lengths, length, Unit::Document, architecture.longest())?;
     let mut names: Vec<String> = langs.iter().map(|lang| (*lang).to_string()).collect();
     names.sort_unstable();
     names.dedup();
@@ -63,23 +64,21 @@ pub(crate) fn padded(
         objective,
         ids: Buffer::from_vec(ids),
         layout,
+        source: None,
         langs: names,
         place_langs,
         places: (0..texts.len()).map(|row| (row * length) as i64).collect(),
         target_langs,
-        gold: Gold::Classes(classes),
+        gold: classes,
         tokens: texts.iter().map(|text| text.len() as u64).sum(),
         bytes_aliased: 0,
         bytes_gathered: bytes,
     })
 }
 
-fn score(model: &Encoder, work: &Work, noise: Noise) -> Result<Tensor> {
-    let Gold::Classes(classes) = &work.gold else {
-        return Err(Error::internal("classes are scored against classes"));
-    };
+fn score(model: &Model, work: &Work, noise: Noise) -> Result<Tensor> {
     let hidden = model.forward(work, noise)?;
-    let logits = model.class_logits(&hidden, noise)?;
-    let gold = Tensor::f_from_slice(classes)?.f_to_device(model.device())?;
-    negative_log_likelihood(&logits, &gold)
+    let logits = model.class_logits(&hidden, noise)?.f_to_kind(Kind::Float)?;
+    let gold = Tensor::f_from_slice(&work.gold)?.f_to_device(model.device())?;
+    Ok(logits.f_cross_entropy_loss(&gold, None::<Tensor>, Reduction::None, -100, 0.0)?)
 }

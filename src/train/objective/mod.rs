@@ -4,16 +4,22 @@
 //! predictions one by one. Weights of languages and objectives are `loss`'s.
 
 pub mod classify;
+pub mod clm;
+pub mod denoise;
 pub mod mask;
 pub mod mlm;
+mod packed;
+mod sides;
 pub mod tlm;
+pub mod translation;
 
-use tch::{Reduction, Tensor};
+use tch::Tensor;
 
 use crate::error::{Error, Result};
 use crate::train::batch::{Kind, MicroBatch};
+use crate::train::config::{Masking, ModelKind};
 use crate::train::labelled::Examples;
-use crate::train::model::{Encoder, Noise};
+use crate::train::model::{Architecture, Model, Noise};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
 
@@ -23,14 +29,23 @@ pub struct Objective {
     pub name: &'static str,
     /// What it is, in one sentence.
     pub doc: &'static str,
+    /// The kind of model that it trains.
+    pub model: ModelKind,
     /// Turns rows into work.
     pub prepare: fn(&Rows<'_>, &Setting<'_>) -> Result<Work>,
     /// −log P of each prediction (32-bit, one dimension).
-    pub score: fn(&Encoder, &Work, Noise) -> Result<Tensor>,
+    pub score: fn(&Model, &Work, Noise) -> Result<Tensor>,
 }
 
 /// Every objective, in the order of the documentation.
-pub const OBJECTIVES: &[&Objective] = &[&mlm::MLM, &tlm::TLM, &classify::CLASSIFY];
+pub const OBJECTIVES: &[&Objective] = &[
+    &mlm::MLM,
+    &tlm::TLM,
+    &clm::CLM,
+    &translation::TRANSLATION,
+    &denoise::DENOISE,
+    &classify::CLASSIFY,
+];
 
 /// Rows as an objective receives them.
 pub enum Rows<'a> {
@@ -44,10 +59,10 @@ pub enum Rows<'a> {
 pub struct Setting<'a> {
     /// The tokenizer's ids.
     pub vocabulary: &'a Vocabulary,
-    /// The longest document that the model holds.
-    pub longest: i64,
-    /// Share of tokens to predict.
-    pub mask_probability: f64,
+    /// The model's shape.
+    pub architecture: &'a Architecture,
+    /// What masked objectives hide.
+    pub masking: Masking,
     /// The key of every draw; a function of (seed, step, micro-batch).
     pub key: u64,
 }
@@ -58,51 +73,50 @@ pub fn objective(name: &str) -> Result<&'static Objective> {
     found.ok_or_else(|| Error::unknown("objective", name, OBJECTIVES.iter().map(|o| o.name)))
 }
 
-/// The objective that a micro-batch serves among those of a run: `tlm` for pairs where it is
-/// wanted, else `mlm` over each side for itself.
+/// The objective that a micro-batch serves among those of a run: the first of the wanted ones that
+/// reads its kind of rows, those made for pairs before those that read each side for itself.
 pub fn for_batch<'a>(
     kind: Kind,
     wanted: impl IntoIterator<Item = &'a String>,
 ) -> Result<&'static Objective> {
     let wanted: Vec<&str> = wanted.into_iter().map(String::as_str).collect();
-    let order: &[&str] = match kind {
-        Kind::Documents => &["mlm"],
-        Kind::Pairs => &["tlm", "mlm"],
+    let (rows, order): (_, &[&str]) = match kind {
+        Kind::Documents => ("documents", &["mlm", "clm", "denoise"]),
+        Kind::Pairs => ("pairs", &["tlm", "mlm", "clm", "translation"]),
     };
     match order.iter().find(|name| wanted.contains(name)) {
         Some(name) => objective(name),
         None => Err(Error::usage(format!(
-            "the pack has documents, which none of the objectives ({}) learns from",
+            "the pack has {rows}, which none of the objectives ({}) learns from",
             wanted.join(", ")
         ))
-        .hint_with("add `mlm`, or a mixture of pairs alone")),
+        .hint_with(format!("add one of {}, or leave them out of the mixture", order.join(", ")))),
     }
 }
 
-/// −log P of the gold classes under logits [n, classes], in 32 bits.
-pub(crate) fn negative_log_likelihood(logits: &Tensor, gold: &Tensor) -> Result<Tensor> {
-    let logits = logits.f_to_kind(tch::Kind::Float)?;
-    Ok(logits.f_cross_entropy_loss(gold, None::<Tensor>, Reduction::None, -100, 0.0)?)
+/// Refuses objectives that train another kind of model.
+pub fn check_model<'a>(
+    wanted: impl IntoIterator<Item = &'a String>,
+    architecture: &Architecture,
+) -> Result<()> {
+    for name in wanted {
+        let (needs, is) = (objective(name)?.model, architecture.kind());
+        if needs != is {
+            let fitting = OBJECTIVES.iter().filter(|o| o.model == is).map(|o| o.name);
+            return Err(Error::usage(format!(
+                "objective `{name}` trains a model of type `{}`; this one is `{}`",
+                needs.name(),
+                is.name()
+            ))
+            .hint_with(format!(
+                "objectives of `{}`: {}",
+                is.name(),
+                fitting.collect::<Vec<_>>().join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::train::config::OBJECTIVE_NAMES;
-
-    #[test]
-    fn the_registry_and_the_configuration_name_the_same() {
-        let names: Vec<&str> = OBJECTIVES.iter().map(|o| o.name).collect();
-        assert_eq!(names, OBJECTIVE_NAMES);
-        assert!(OBJECTIVES.iter().all(|o| o.doc.ends_with('.')));
-    }
-
-    #[test]
-    fn pairs_prefer_tlm() {
-        let both = ["mlm".to_string(), "tlm".to_string()];
-        assert_eq!(for_batch(Kind::Pairs, &both).unwrap().name, "tlm");
-        assert_eq!(for_batch(Kind::Pairs, &both[..1]).unwrap().name, "mlm");
-        assert_eq!(for_batch(Kind::Documents, &both).unwrap().name, "mlm");
-        assert!(for_batch(Kind::Documents, &both[1..]).is_err());
-    }
-}
+mod tests;
