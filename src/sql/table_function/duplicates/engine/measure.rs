@@ -40,7 +40,12 @@ pub(super) struct Measure<'a> {
 }
 
 impl<'a> Measure<'a> {
-    pub fn new(rows: &'a Rows, near: Option<Near>, sets: Option<&'a Sets>, space: &'a Space) -> Self {
+    pub fn new(
+        rows: &'a Rows,
+        near: Option<Near>,
+        sets: Option<&'a Sets>,
+        space: &'a Space,
+    ) -> Self {
         // What is not verified has no similarity that it must reach.
         let threshold = near.filter(|near| near.verify).map_or(0.0, |near| near.threshold);
         Self { rows, sets, threshold, space }

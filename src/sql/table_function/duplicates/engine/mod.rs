@@ -171,8 +171,7 @@ pub(in crate::sql::table_function) fn run(
     }
     let clusters = clusters::Clusters::new(&rows, &mut joined, &twins, known.as_ref(), &space)?;
     drop((joined, twins, known));
-    let measured =
-        measure::Measure::new(&rows, rule.near, sets.as_ref(), &space).of(&clusters)?;
+    let measured = measure::Measure::new(&rows, rule.near, sets.as_ref(), &space).of(&clusters)?;
     drop((clusters, sets));
     output::write(rule, &rows, &measured, emit)
 }
