@@ -496,6 +496,36 @@ fn what_is_near_by_way_of_others_is_kept() {
 }
 
 #[test]
+fn a_former_choice_holds_only_in_its_order() {
+    // Neighbours are near; white space is no content, but the longer row comes first.
+    let words: Vec<String> = (100..200).map(word).collect();
+    let doc = |id: u64, at: usize, spaces: usize| Doc {
+        id,
+        text: Some(words[at * 5..at * 5 + 60].join(" ") + &" ".repeat(spaces)),
+        lang: String::new(),
+    };
+    let chain = [doc(1, 0, 40), doc(2, 1, 30), doc(3, 2, 20), doc(4, 3, 10)];
+    let before = found(&chain, &rule(), 0, 2).unwrap();
+    let kept = |found: &Found| found.values().map(|row| row.kept).collect::<Vec<_>>();
+    assert_eq!(kept(&before), [1, 1, 3, 3]);
+    let [a, b, c, d] = chain;
+    for (docs, expected) in [
+        // A copy brings the last row before the third.
+        (vec![a.clone(), b.clone(), c, d.clone(), doc(5, 3, 25)], vec![1, 1, 5, 5, 5]),
+        // So does the third, which is shorter now but says the same.
+        (vec![a.clone(), b.clone(), doc(3, 2, 5), d], vec![1, 1, 4, 4]),
+        // A copy that comes last changes nothing.
+        (vec![a, b, doc(3, 2, 20), doc(4, 3, 10), doc(5, 3, 1)], vec![1, 1, 3, 3, 3]),
+    ] {
+        let with = With { previous: Some(&before), signed: true, ..With::default() };
+        let mut next = found_with(&docs, &rule(), 0, 2, &with).unwrap();
+        assert_eq!(kept(&next), expected);
+        next.values_mut().for_each(|row| row.superseded = false);
+        assert_eq!(next, found(&docs, &rule(), 0, 2).unwrap());
+    }
+}
+
+#[test]
 fn a_long_chain_is_the_same_in_any_memory() {
     // Thousands of survivors: in 16 kB they are found in many rounds.
     let words: Vec<String> = (1000..9000).map(word).collect();
