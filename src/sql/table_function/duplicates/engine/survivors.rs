@@ -98,6 +98,8 @@ struct Survivors<'a> {
     threshold: f64,
     sets: &'a Sets,
     rows: Vec<Waiting>,
+    /// Of each how many numbers its set has, and how many of them are not among its rarest.
+    sizes: Vec<(u32, u32)>,
     /// Whether they are found by their rarest numbers.
     linked: bool,
     /// For each such number the last link of it.
@@ -108,8 +110,8 @@ struct Survivors<'a> {
 
 impl<'a> Survivors<'a> {
     fn new(linked: bool, threshold: f64, sets: &'a Sets) -> Self {
-        let (rows, last, links) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { threshold, sets, rows, linked, last, links }
+        let (rows, sizes, links) = (Vec::new(), Vec::new(), Vec::new());
+        Self { threshold, sets, rows, sizes, linked, last: HashMap::new(), links }
     }
 
     /// The first one from a place on that a row is near to, and how near.
@@ -122,26 +124,38 @@ impl<'a> Survivors<'a> {
         if !self.linked {
             return self.rows.iter().skip(from).find_map(check);
         }
-        let mut places = Vec::new();
+        // How many of the row's rarest numbers each survivor has among its own.
+        let mut shared = vec![0u32; self.rows.len() - from];
+        let mut places: Vec<usize> = Vec::new();
         for number in rarest {
             let mut next = self.last.get(number).copied().unwrap_or(0);
             while let Some((place, before)) = self.links.get((next as usize).wrapping_sub(1)) {
                 // Later survivors have later links.
-                if (*place as usize) < from {
-                    break;
+                let Some(place) = (*place as usize).checked_sub(from) else { break };
+                if shared[place] == 0 {
+                    places.push(place);
                 }
-                places.push(*place as usize);
+                shared[place] += 1;
                 next = *before;
             }
         }
+        let rest = set.len() - rarest.len();
+        places.retain(|place| {
+            let (size, other) = self.sizes[from + place];
+            // All others of them may be shared, of the set whose rarest numbers end first.
+            let most = shared[*place] as usize + rest.max(other as usize);
+            let all = (set.len() + size as usize) as f64;
+            most as f64 >= all * self.threshold / (1.0 + self.threshold) - 1e-6
+        });
         places.sort_unstable();
-        places.dedup();
-        places.into_iter().find_map(|place| check(&self.rows[place]))
+        places.into_iter().find_map(|place| check(&self.rows[from + place]))
     }
 
     fn add(&mut self, row: Waiting, rarest: &[u64]) {
         let place = self.rows.len() as u32;
+        let size = self.sets.get(twin(&row)).len();
         self.rows.push(row);
+        self.sizes.push((size as u32, (size - rarest.len()) as u32));
         for number in rarest {
             let last = self.last.entry(*number).or_default();
             self.links.push((place, *last));

@@ -173,7 +173,7 @@ fn docs() -> impl Strategy<Value = Vec<Doc>> {
     let rows = |text: BoxedStrategy<String>, most| {
         prop::collection::vec((text, 0u8..2, any::<bool>()), 0..most)
     };
-    let rows = prop_oneof![rows(few.boxed(), 40), rows(window.boxed(), 80)];
+    let rows = prop_oneof![rows(few.boxed(), 40), rows(window.boxed(), 50)];
     rows.prop_map(|rows| {
         let doc = |(i, (text, lang, null)): (usize, (String, u8, bool))| Doc {
             id: crate::id::keyed(i as u64, 5) >> 20,
