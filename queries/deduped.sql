@@ -1,4 +1,4 @@
--- deduped: the surviving document of each cluster of exact and near duplicates.
+-- deduped: the documents that are no exact or near duplicate of a better one that survives.
 -- in:    kept, measured, documents, signatures
 -- out:   deduped
 -- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two texts are duplicates

@@ -1,4 +1,4 @@
--- pairs_deduped: the surviving pair of each cluster of exact and near duplicates.
+-- pairs_deduped: the pairs that are no exact or near duplicate of a better one that survives.
 -- in:    pairs_kept, pairs, pairs_signatures
 -- out:   pairs_deduped
 -- param: threshold double = 0.8           -- Jaccard similarity of word 5-grams from which two pairs are duplicates

@@ -59,12 +59,14 @@ pub struct Cluster {
     pub id: u64,
     /// How many rows it has.
     pub size: u64,
-    /// The row of it that survives.
+    /// The row that survives in its place; itself when it survives.
     pub kept: u64,
     /// The similarity to that row, in 0 to 1; none when a text is not here.
     pub similarity: Option<f64>,
     /// Other rows of the cluster, at most [`NAMED`].
     pub others: Vec<u64>,
+    /// Those of them that survive.
+    pub survivors: Vec<u64>,
     /// Of each column of text, what makes this row's text of the kept one's.
     pub changes: Vec<(String, Vec<Change>)>,
 }
@@ -204,10 +206,12 @@ fn cluster(tables: &Tables, base: &str, rows: &RecordBatch, id: u64) -> Result<O
         return Ok(None);
     };
     let size = number("cluster_size").unwrap_or(1);
-    let mut others = Vec::new();
+    let (mut others, mut survivors) = (Vec::new(), Vec::new());
     if size > 1 {
-        for name in [base.to_string(), format!("{base}{DROPPED}")] {
-            let Some(table) = tables.named(&name) else { continue };
+        let dropped = tables.named(&format!("{base}{DROPPED}"));
+        let divided = dropped.is_some();
+        for (table, survive) in [(tables.named(base), divided), (dropped, false)] {
+            let Some(table) = table else { continue };
             let sql = format!(
                 "SELECT doc_id FROM {} WHERE cluster_id = {cluster} AND doc_id <> {id} \
                  ORDER BY doc_id LIMIT {NAMED}",
@@ -215,12 +219,15 @@ fn cluster(tables: &Tables, base: &str, rows: &RecordBatch, id: u64) -> Result<O
             );
             for batch in tables.session.query(&sql)? {
                 for row in 0..batch.num_rows() {
-                    others.extend(array_value_to_string(batch.column(0), row)?.parse::<u64>());
+                    let other = array_value_to_string(batch.column(0), row)?.parse::<u64>();
+                    survivors.extend(other.clone().ok().filter(|_| survive));
+                    others.extend(other);
                 }
             }
         }
         others.sort_unstable();
         others.truncate(NAMED);
+        survivors.retain(|survivor| others.contains(survivor));
     }
     let mut found = Cluster {
         id: cluster,
@@ -228,6 +235,7 @@ fn cluster(tables: &Tables, base: &str, rows: &RecordBatch, id: u64) -> Result<O
         kept,
         similarity: text(rows, "similarity").and_then(|text| text.parse().ok()),
         others,
+        survivors,
         changes: Vec::new(),
     };
     if kept != id

@@ -18,6 +18,7 @@ use super::realised::realised;
 use super::rows::{Fault, Result, Rows, detected, float, text, uint};
 use crate::error::{self, Error};
 use crate::id;
+use crate::store::group::Sorter;
 use crate::store::manifest::Manifest;
 use crate::store::table::Table;
 
@@ -25,6 +26,8 @@ use crate::store::table::Table;
 const SAMPLES: usize = 3;
 /// Clusters shown.
 const LARGEST: usize = 5;
+/// Bytes that the survivors of clusters are sorted in.
+const SORTED: usize = 32 << 20;
 
 /// Reads a project's tables, runs and evaluations; what cannot be read is named in `unreadable`.
 /// A project without any gives an empty report. Errors when the folders themselves cannot be read.
@@ -277,26 +280,40 @@ fn reasons(table: &Table) -> Result<Vec<(String, u64, Vec<u64>)>> {
     Ok(reasons)
 }
 
-/// Sizes of clusters, and the largest of them with the id of the row that survives.
+/// Sizes of clusters, and the largest of them with the first id of a row that survives.
+///
+/// A cluster may have several survivors, far apart in the table: they are sorted together.
 fn clusters(deduped: &Table) -> Result<Clusters> {
     let mut clusters = Clusters::default();
-    let mut sizes: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-    let mut largest: Vec<(std::cmp::Reverse<u64>, u64)> = Vec::new();
+    let mut survivors: Sorter<3> = Sorter::new(&std::env::temp_dir(), SORTED);
     let mut rows = Rows::of(deduped)?;
     while let (Some(id), Some((batch, row))) = (rows.id(), rows.row()) {
         match uint(batch, "cluster_size", row).unwrap_or(1) {
             0 | 1 => clusters.alone += 1,
             size => {
-                *sizes.entry(range(size)).or_default() += 1;
-                let entry = (std::cmp::Reverse(size), id);
-                let place = largest.partition_point(|known| *known < entry);
-                if place < LARGEST {
-                    largest.insert(place, entry);
-                    largest.truncate(LARGEST);
-                }
+                let cluster = uint(batch, "cluster_id", row).unwrap_or(id);
+                survivors.push([cluster, id, size]).map_err(Fault::of(deduped))?;
             }
         }
         rows.step()?;
+    }
+    let mut sizes: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    let mut largest: Vec<(std::cmp::Reverse<u64>, u64)> = Vec::new();
+    let survivors = survivors.finish().map_err(Fault::of(deduped))?;
+    clusters.survivors = survivors.len();
+    let mut last = None;
+    for record in survivors.iter().map_err(Fault::of(deduped))? {
+        let [cluster, id, size] = record.map_err(Fault::of(deduped))?;
+        if last.replace(cluster) == Some(cluster) {
+            continue;
+        }
+        *sizes.entry(range(size)).or_default() += 1;
+        let entry = (std::cmp::Reverse(size), id);
+        let place = largest.partition_point(|known| *known < entry);
+        if place < LARGEST {
+            largest.insert(place, entry);
+            largest.truncate(LARGEST);
+        }
     }
     clusters.sizes = sizes.into_iter().map(|((low, high), n)| (low, high, n)).collect();
     clusters.largest = largest

@@ -172,6 +172,8 @@ pub struct Sample {
 pub struct Clusters {
     /// Rows without any duplicate.
     pub alone: u64,
+    /// Rows of clusters that survive: one of each, or several that are not near each other.
+    pub survivors: u64,
     /// How many clusters have a size in a range (both ends included); ranges ascend.
     pub sizes: Vec<(u64, u64, u64)>,
     /// The largest clusters.
@@ -183,7 +185,7 @@ pub struct Clusters {
 pub struct Group {
     /// How many rows it has.
     pub size: u64,
-    /// The row that survives.
+    /// A row of it that survives.
     pub kept: Sample,
 }
 

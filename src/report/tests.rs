@@ -316,6 +316,28 @@ fn a_page_tells_what_the_tables_hold() {
 }
 
 #[test]
+fn a_cluster_with_several_survivors_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = ["einn", "два", "三", "four", "خمسة"];
+    Columns::new()
+        .ids("doc_id", 1..6)
+        .words("text", texts.into_iter())
+        .words("source", texts.iter().map(|_| "a"))
+        .write(dir.path(), "documents");
+    Columns::new()
+        .ids("doc_id", [1, 2, 4, 5].into_iter())
+        .ids("cluster_id", [1, 2, 1, 5].into_iter())
+        .ids("cluster_size", [9, 2, 9, 1].into_iter())
+        .write(dir.path(), "deduped");
+    let report = gather(dir.path()).unwrap();
+    let clusters = report.flows[0].clusters.as_ref().unwrap();
+    assert_eq!(clusters.sizes, [(2, 2, 1), (9, 16, 1)]);
+    assert_eq!((clusters.alone, clusters.survivors), (1, 3));
+    let largest = clusters.largest.iter().map(|group| (group.size, group.kept.doc_id));
+    assert_eq!(largest.collect::<Vec<_>>(), [(9, 1), (2, 2)]);
+}
+
+#[test]
 fn what_is_not_there_is_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let report = gather(dir.path()).unwrap();

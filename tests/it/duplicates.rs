@@ -108,3 +108,37 @@ fn a_row_that_was_kept_and_is_not_any_more_is_superseded() {
     dir.ok(&["run", "deduped", "--force"]);
     assert_eq!(superseded(&dir), 0);
 }
+
+/// Fourteen sentences of a long text from one on: near to those that begin one or two later.
+fn window(from: usize) -> String {
+    (from..from + 14).map(|n| format!("{} ", sentence(1, n * 97))).collect()
+}
+
+#[test]
+fn chains_that_grow_keep_what_is_near_to_no_kept_row() {
+    let (grown, whole) = (Dir::new(), Dir::new());
+    for dir in [&grown, &whole] {
+        dir.write("hexapla.toml", PROJECT);
+        std::fs::create_dir_all(dir.join("in")).unwrap();
+    }
+    let several = "SELECT count(*) FROM (SELECT cluster_id FROM deduped GROUP BY cluster_id \
+                   HAVING count(*) > 1)";
+    // Links between what was apart come later; a copy and a text by itself disturb nothing.
+    let deliveries = [
+        (0..12).step_by(3).map(window).collect::<Vec<_>>(),
+        (1..12).step_by(3).map(window).chain([window(3).to_uppercase()]).collect(),
+        vec![text(0, 7), window(7), window(6) + " 12"],
+        (2..12).step_by(3).map(window).collect(),
+    ];
+    for (n, texts) in deliveries.iter().enumerate() {
+        for dir in [&grown, &whole] {
+            dir.write(&format!("in/{n}.jsonl"), delivery(texts));
+        }
+        grown.ok(&["run", "deduped"]);
+        whole.ok(&["run", "deduped", "--force"]);
+        assert_eq!(clusters(&grown), clusters(&whole), "delivery {n}");
+    }
+    assert_eq!(whole.value(several), 1, "{}", clusters(&whole));
+    let far = "SELECT count(*) FROM deduped_dropped WHERE similarity < 0.8";
+    assert_eq!(whole.value(far), 0, "{}", clusters(&whole));
+}

@@ -61,6 +61,7 @@ fn object(found: &Why, id: u64) -> Result<Value> {
             "kept_id": cluster.kept,
             "similarity": cluster.similarity,
             "others": cluster.others,
+            "survivors": cluster.survivors,
             "changes": changes,
         })
     });
@@ -132,7 +133,11 @@ fn of_cluster(cluster: &Cluster, id: u64, colour: bool) -> String {
             out.push_str(&format!("similarity: {similarity:.3}\n"));
         }
     }
-    let others: Vec<String> = cluster.others.iter().map(u64::to_string).collect();
+    let other = |id: &u64| match cluster.survivors.contains(id) {
+        true => format!("{id} (kept)"),
+        false => id.to_string(),
+    };
+    let others: Vec<String> = cluster.others.iter().map(other).collect();
     let more = if cluster.size as usize > NAMED + 1 { ", …" } else { "" };
     out.push_str(&format!("others: {}{more}\n", others.join(", ")));
     for (column, changes) in &cluster.changes {

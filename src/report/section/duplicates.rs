@@ -4,7 +4,7 @@ use super::dropped::show;
 use super::{Section, figure};
 use crate::report::chart::histogram;
 use crate::report::html::{count, numbers};
-use crate::report::model::{Flow, Kind, Report};
+use crate::report::model::{Flow, Report};
 
 pub(super) fn section(report: &Report) -> Option<Section> {
     let html: String = report.flows.iter().filter_map(draw).collect();
@@ -14,10 +14,6 @@ pub(super) fn section(report: &Report) -> Option<Section> {
 fn draw(flow: &Flow) -> Option<String> {
     let clusters = flow.clusters.as_ref().filter(|c| c.alone > 0 || !c.sizes.is_empty())?;
     let kind = flow.kind.name();
-    let one = match flow.kind {
-        Kind::Documents => "document",
-        Kind::Pairs => "pair",
-    };
     let several: u64 = clusters.sizes.iter().map(|(_, _, n)| n).sum();
     if several == 0 {
         return Some(format!(
@@ -36,10 +32,11 @@ fn draw(flow: &Flow) -> Option<String> {
     let cells: Vec<Vec<String>> =
         bins.iter().map(|(label, n)| vec![label.clone(), count(*n)]).collect();
     let caption = format!(
-        "Clusters of <b>{kind}</b> by size: {} of them have duplicates, {} {kind} have none. Of \
-         each cluster one {one} survives.",
+        "Clusters of <b>{kind}</b> by size: there are {}, and {} {kind} have no duplicate. Of the \
+         clusters {} {kind} survive: of each the best, and what is not near a better one that does.",
         count(several),
-        count(clusters.alone)
+        count(clusters.alone),
+        count(clusters.survivors)
     );
     let chart = histogram(&format!("Sizes of clusters of {kind}"), "clusters", &bins);
     let table = numbers(&format!("Clusters of {kind}"), &["size", "clusters"], &cells);

@@ -24,7 +24,7 @@ pub(super) const EXACT_DUPLICATES: TableFunction = TableFunction {
     options: &[WITHIN_LANGUAGE, WITHIN, ORDER, BY, NORMALIZE],
     tables: 1,
     example: "SELECT doc_id FROM exact_duplicates('kept') WHERE NOT keep",
-    version: 2,
+    version: 3,
     plan,
 };
 

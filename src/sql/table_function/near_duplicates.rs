@@ -23,9 +23,12 @@ pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
           are linked when their `content_key` is equal, or when a band of their MinHash signatures \
           is and the Jaccard similarity of their word 5-grams is at least the threshold; clusters \
           are what is linked, however indirectly, whatever else is in the table. Kept is the first \
-          row by the order, then the one with the most characters, of these the one of least content \
-          key, of these the least `doc_id`; `similarity` is the Jaccard similarity to it. `content` \
-          stands for the row's content and the options; by it a later call sees what has changed. \
+          row of a cluster by the order, then the one with the most characters, of these the one of \
+          least content key, of these the least `doc_id`; then each next one that is not near a row \
+          that is kept already. So a cluster that is a chain keeps several rows, and a dropped row \
+          is near its own `kept_id`: `similarity` is the Jaccard similarity to it. `content` stands \
+          for the row's content, its place in the order and the options; by it a later call sees \
+          what has changed. \
           With `against`, a column `side` says of which table a row is.",
     options: &[
         ("threshold", "0.8; the least Jaccard similarity of two linked rows, above 0 to 1"),
@@ -39,7 +42,11 @@ pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
         ),
         ("unit", "'words', by dictionary in scripts without spaces; 'characters'; 'tokens'"),
         ("tokenizer", "none; whose tokens they are, as in `encode(text, 'NAME')`"),
-        ("verify", "true; whether the similarity is checked, or sharing a band is enough"),
+        (
+            "verify",
+            "true; whether the similarity is checked; if not, sharing a band is enough, and one row of \
+             a cluster is kept, as datatrove does",
+        ),
         WITHIN_LANGUAGE,
         WITHIN,
         ORDER,
@@ -60,7 +67,8 @@ pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
         (
             "against",
             "none; a table of texts or signatures with other `doc_id`s: rows are compared with its \
-             rows too, but not these with one another, and its best row is the kept one",
+             rows too, but not these with one another: each stays, and what is near to one is dropped \
+             for it",
         ),
         (
             "drop",
@@ -72,7 +80,7 @@ pub(super) const NEAR_DUPLICATES: TableFunction = TableFunction {
     tables: 1,
     example: "SELECT cluster_id, count(*) FROM near_duplicates('kept', {threshold: 0.7}) \
               GROUP BY cluster_id ORDER BY cluster_id",
-    version: 2,
+    version: 3,
     plan,
 };
 
@@ -315,7 +323,7 @@ mod tests {
             "2 false 4 new ",
             "3 false 3 old ",
             "4 false 4 old ",
-            "6 false 3 old ",
+            "6 false 6 old ",
         ];
         assert_eq!(of("both"), both);
         let sql = "SELECT * FROM near_duplicates('kept', {against: 'old'})";

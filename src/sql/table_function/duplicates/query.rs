@@ -270,8 +270,10 @@ pub(super) fn previous(args: &Args<'_>, name: &str) -> Result<Option<String>> {
             false => otherwise.to_string(),
         };
         parts.push(format!(
-            "SELECT doc_id, cluster_id, content, {kept} AS kept, {} AS size, {} AS similarity FROM {}",
+            "SELECT doc_id, cluster_id, content, {kept} AS kept, {} AS size, {} AS kept_id, \
+             {} AS similarity FROM {}",
             or("cluster_size", "CAST(0 AS BIGINT UNSIGNED)"),
+            or("kept_id", "CAST(NULL AS BIGINT UNSIGNED)"),
             or("similarity", "CAST(NULL AS DOUBLE)"),
             table.sql,
         ));

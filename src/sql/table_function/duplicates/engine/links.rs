@@ -7,6 +7,7 @@
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::candidates::{Groups, Member};
+use super::rare::Rarity;
 use super::sets::Sets;
 use super::{Joined, Space};
 use crate::dedup::components::Components;
@@ -22,8 +23,6 @@ const LARGE: usize = 128;
 /// Small enough for tests to reach.
 #[cfg(test)]
 const LARGE: usize = 8;
-/// Counters of how often numbers occur; those that share one only change what counts as rare.
-const COUNTS: usize = 1 << 18;
 
 /// Joins the components of the rows of each group that are near enough, directly or by way of others.
 pub(super) fn join(
@@ -99,12 +98,8 @@ fn near(
     Ok(meet(members, threshold, sets))
 }
 
-/// The same of a large group, without comparing each with each.
-///
-/// Two sets that are near share one of the rarest numbers of each: of `n` numbers the first
-/// `n - ⌈threshold · n⌉ + 1`, in any order that is the same for all (prefix filtering, as in
-/// Bayardo et al., "Scaling up all pairs similarity search", WWW 2007). So only rows that share
-/// such a number are compared.
+/// The same of a large group, without comparing each with each: only rows that share one of their
+/// rarest numbers are compared.
 fn near_of_many(
     group: &[Member],
     roots: &[u32],
@@ -112,25 +107,14 @@ fn near_of_many(
     sets: &Sets,
     space: &Space,
 ) -> Result<Vec<(u32, u32)>> {
-    let bucket = |shingle: u64| (shingle % COUNTS as u64) as usize;
-    let mut counts = vec![0u32; COUNTS];
-    for shingle in group.iter().flat_map(|member| sets.get(member.number)) {
-        counts[bucket(*shingle)] += 1;
-    }
+    let rarity = Rarity::of(group.iter().map(|member| sets.get(member.number)));
     let mut postings = Sorter::<2>::new(&space.dir, space.memory / 16);
-    let mut rarest: Vec<(u32, u64)> = Vec::new();
     for (member, place) in group.iter().zip(0u64..) {
-        let set = sets.get(member.number);
-        rarest.clear();
-        rarest.extend(set.iter().map(|shingle| (counts[bucket(*shingle)], *shingle)));
-        rarest.sort_unstable();
-        let common = (set.len() as f64 * threshold - 1e-6).ceil() as usize;
-        let prefix = set.len() - common.min(set.len()) + usize::from(!set.is_empty());
-        for (_, shingle) in rarest.iter().take(prefix) {
-            postings.push([*shingle, place])?;
+        for number in rarity.rarest(sets.get(member.number), threshold) {
+            postings.push([number, place])?;
         }
     }
-    drop(counts);
+    drop(rarity);
     // What is in one component already is one here too.
     let mut local = Components::new(group.len())?;
     let mut places: Vec<u32> = (0..group.len() as u32).collect();

@@ -3,7 +3,8 @@
 //! Two rows are linked when their content is equal, or when they share a band of their signatures
 //! and (verified) the Jaccard similarity of their shingles reaches the threshold. Clusters are the
 //! connected components of **all** such links: what else is in the table changes none of them, and
-//! neither does the order of rows, the number of threads or the memory.
+//! neither does the order of rows, the number of threads or the memory. Of each cluster the best row
+//! is kept; verified, so is every other one that is not near a better row that is kept.
 //!
 //! 1. [`rows`] reads the texts, or their signatures, once. Each row gets a number; what is known of
 //!    it stands in arrays in mapped files, its content key and bands in external sorts.
@@ -12,7 +13,9 @@
 //!    another set, unless both have been compared before.
 //! 4. [`sets`] reads the texts of these a second time and keeps their shingles in a mapped file.
 //! 5. [`links`] compares them: never two that are in one component already.
-//! 6. [`clusters`] chooses the kept row of each component and measures the others against it.
+//! 6. [`clusters`] sorts the rows by component, [`measure`] compares them with the best one of each,
+//!    and [`survivors`] chooses what else is kept: rows that are near to no better one that is. So
+//!    every row that is dropped is near the row that it is dropped for.
 //!
 //! In memory are the buffers of the sorts; the arrays are pages that the system may write out. They
 //! are read from front to back wherever all rows are; out of order are only rows that have
@@ -22,9 +25,12 @@ mod candidates;
 mod clusters;
 mod known;
 mod links;
+mod measure;
 mod output;
+mod rare;
 mod rows;
 mod sets;
+mod survivors;
 mod view;
 
 use std::path::PathBuf;
@@ -165,7 +171,7 @@ pub(in crate::sql::table_function) fn run(
     }
     let clusters = clusters::Clusters::new(&rows, &mut joined, &twins, known.as_ref(), &space)?;
     drop((joined, twins, known));
-    let measured = clusters.measure(sets.as_ref(), &space)?;
+    let measured = measure::Measure::new(&rows, rule.near, sets.as_ref(), &space).of(&clusters)?;
     drop((clusters, sets));
     output::write(rule, &rows, &measured, emit)
 }

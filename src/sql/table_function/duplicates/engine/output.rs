@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::clusters::{KEPT, MARKS, MIXED, Measured};
+use super::measure::{KEPT, MARKS, MIXED, Measured};
 use super::rows::{OLD, Rows, WAS_KEPT};
 use super::{Drop, Rule};
 use crate::error::Result;
@@ -37,12 +37,13 @@ pub(in crate::sql::table_function) fn schema(against: bool) -> SchemaRef {
 /// The options that decide which rows are duplicates, as a number.
 pub(super) fn options(rule: &Rule) -> u64 {
     let near = rule.near.map_or((0, false), |near| (near.threshold.to_bits(), near.verify));
-    id::hash64(format!("{} {near:?} 1", rule.recipe.name(false)).as_bytes())
+    id::hash64(format!("{} {near:?} 2", rule.recipe.name(false)).as_bytes())
 }
 
-/// The hash of a row's content under the options.
+/// The hash of a row's content, and of its place in the order of what is kept, under the options.
 pub(super) fn content(rows: &Rows, number: u32, options: u64) -> u64 {
-    rows.key[number as usize][1] ^ options
+    let place = rows.order(number).iter().fold(options, |hash, rank| id::keyed(*rank, hash));
+    rows.key[number as usize][1] ^ place
 }
 
 /// Hands all rows of the result to `emit`, in ascending order of id.
@@ -65,9 +66,9 @@ pub(super) fn write(
         let keep = match rule.against {
             None => best,
             Some(_) if old && !mixed => continue,
-            Some(Drop::Both) => !mixed && best,
+            Some(Drop::Both) => best && !old,
             Some(_) if old => continue,
-            Some(Drop::New) => !mixed && best,
+            Some(Drop::New) => best,
             Some(Drop::None) => true,
         };
         out.doc.push(doc);

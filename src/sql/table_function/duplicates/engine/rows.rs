@@ -29,7 +29,8 @@ pub(super) const NEEDED: u8 = 16;
 /// Words of the place of a row; the last one is its id.
 pub(super) const PLACE: usize = RANKS + 4;
 
-/// All rows, by number: in the order in which they were read, the old ones last.
+/// All rows, by number: in the order in which they were read, the old ones first. So the first row of
+/// any set of rows is an old one if one of them is.
 pub(super) struct Rows {
     pub doc: Scratch<u64>,
     /// The content key, high and low.
@@ -86,12 +87,20 @@ impl Rows {
     pub fn place(&self, number: u32) -> [u64; PLACE] {
         let i = number as usize;
         let mut place = [0; PLACE];
-        for (place, rank) in place.iter_mut().zip(&self.ranks) {
-            *place = !rank[i];
-        }
+        place[..=RANKS].copy_from_slice(&self.order(number));
         let [high, low] = self.key[i];
-        place[RANKS..].copy_from_slice(&[!self.chars[i], high, low, self.doc[i]]);
+        place[RANKS + 1..].copy_from_slice(&[high, low, self.doc[i]]);
         place
+    }
+
+    /// The part of its place that is neither its content nor its id.
+    pub fn order(&self, number: u32) -> [u64; RANKS + 1] {
+        let mut order = [0; RANKS + 1];
+        for (order, rank) in order.iter_mut().zip(&self.ranks) {
+            *order = !rank[number as usize];
+        }
+        order[RANKS] = !self.chars[number as usize];
+        order
     }
 }
 
@@ -110,7 +119,7 @@ pub(super) fn read(
     let mut bands = rule.near.map(|_| Sorter::new(&space.dir, space.memory * 3 / 8));
     let permutations = rule.near.map(|_| rule.recipe.permutations());
     let (mut last, mut ascending) = (None, true);
-    for (input, side) in [(Some(table), 0), (against, OLD)] {
+    for (input, side) in [(against, OLD), (Some(table), 0)] {
         for batch in input.into_iter().flatten() {
             let view = View::new(&batch?)?;
             view.check_forms(rule)?;
