@@ -13,7 +13,9 @@ fn main() {
 fn torch() {
     use std::{env, path::PathBuf};
 
-    println!("cargo:rerun-if-changed=src/train/shim.cpp");
+    for source in ["shim.cpp", "group.cpp", "gloo_headers"] {
+        println!("cargo:rerun-if-changed=src/train/{source}");
+    }
     // Set by torch-sys, whose `links` key is "tch".
     let lib = PathBuf::from(
         env::var("DEP_TCH_LIBTORCH_LIB")
@@ -30,7 +32,10 @@ fn torch() {
         .flag_if_supported("-fopenmp")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        // The few of gloo's headers that c10d's includes; the wheel has none of them.
+        .include("src/train/gloo_headers")
         .file("src/train/shim.cpp")
+        .file("src/train/group.cpp")
         .compile("hexapla_shim");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());

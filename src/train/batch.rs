@@ -45,7 +45,7 @@ impl MicroBatch {
 }
 
 /// An endless sequence of micro-batches that can say where it is and go there.
-pub trait Source {
+pub trait Source: Send {
     /// The next micro-batch.
     fn next(&mut self) -> Result<MicroBatch>;
 
@@ -60,6 +60,9 @@ pub trait Source {
 
     /// Tokens per row, padding included.
     fn length(&self) -> usize;
+
+    /// The languages that may come.
+    fn langs(&self) -> Vec<String>;
 }
 
 #[cfg(test)]
@@ -128,6 +131,10 @@ pub(crate) mod tests {
 
         fn length(&self) -> usize {
             self.length
+        }
+
+        fn langs(&self) -> Vec<String> {
+            ["isl_Latn", "yor_Latn", "eng_Latn"].map(Into::into).into()
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 use tch::Device;
@@ -13,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::store::manifest::Manifest;
 use crate::train::checkpoint::{self, State};
 use crate::train::config::{ModelConfig, TrainConfig};
+use crate::train::ffi;
+use crate::train::group::Group;
 use crate::train::model::{Architecture, Encoder};
 use crate::train::optim::Optimizer;
 use crate::train::retention;
@@ -20,7 +23,7 @@ use crate::train::vocabulary::Vocabulary;
 use crate::train::weights::{self, Match};
 
 /// Keys of the configuration that may differ between a run and its resumption.
-pub const ADJUSTABLE: [&str; 9] = [
+pub const ADJUSTABLE: [&str; 12] = [
     "steps",
     "epochs",
     "tokens",
@@ -30,6 +33,9 @@ pub const ADJUSTABLE: [&str; 9] = [
     "save_every",
     "validate_every",
     "keep",
+    "validate_rows",
+    "best_by",
+    "patience",
 ];
 
 /// What a run begins with.
@@ -42,7 +48,7 @@ pub enum Start<'a> {
 }
 
 /// A run to be made.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Run<'a> {
     /// Its folder.
     pub dir: &'a Path,
@@ -60,6 +66,12 @@ pub struct Run<'a> {
     pub resume: bool,
     /// Node, key and inputs for the manifests of its checkpoints.
     pub manifest: Manifest,
+    /// The processes that train it together; the first of them writes.
+    pub group: &'a Group,
+    /// Once it is true, the run saves after the step at hand and ends.
+    pub stop: &'a AtomicBool,
+    /// Where to save and end before the last step.
+    pub until: Option<u64>,
 }
 
 /// A run with its model, optimizer and place.
@@ -73,7 +85,7 @@ pub(crate) struct Begun {
     /// The checkpoint it goes on from.
     pub(crate) from: Option<PathBuf>,
     /// Held until the run ends, so that no second process writes the same run.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Begun {
@@ -87,9 +99,15 @@ impl Begun {
         length: Option<i64>,
     ) -> Result<Self> {
         run.config.validate()?;
-        let lock = lock(run.dir)?;
-        retention::sweep(run.dir)?;
-        let device = device(&run.config.device)?;
+        ffi::deterministic(run.config.deterministic)?;
+        let lock = match run.group.leads() {
+            true => Some(lock(run.dir)?),
+            false => None,
+        };
+        if lock.is_some() {
+            retention::sweep(run.dir)?;
+        }
+        let device = device_of(&run.config.device, run.group)?;
         let config = serde_json::to_value(run.config)
             .map_err(|e| Error::internal(format!("configuration of a run: {e}")))?;
         let latest = retention::latest(run.dir)?;
@@ -109,8 +127,7 @@ impl Begun {
         }
         let model = begin(run, vocabulary, labels, length, device)?;
         let optimizer = Optimizer::new(model.parameters(), &run.config.optimizer)?;
-        let state =
-            State { step: 0, tokens: 0, seed: run.seed, source: Value::Null, config, best: None };
+        let state = State { seed: run.seed, config, ..State::default() };
         Ok(Self { model, optimizer, state, from: None, _lock: lock })
     }
 }
@@ -181,6 +198,16 @@ fn lock(dir: &Path) -> Result<File> {
             Err(Error::usage(format!("run {} is being trained by another process", dir.display())))
         }
         Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+    }
+}
+
+/// The device of a name for one of several ranks: each has its own where none is numbered.
+fn device_of(name: &str, group: &Group) -> Result<Device> {
+    match device(name)? {
+        Device::Cuda(_) if group.size() > 1 && !name.contains(':') => {
+            device(&format!("cuda:{}", group.local()))
+        }
+        device => Ok(device),
     }
 }
 

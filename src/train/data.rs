@@ -2,7 +2,7 @@
 //!
 //! Every draw is keyed by (seed, step, micro-batch), so a resumed run sees what it would have seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -15,10 +15,46 @@ use crate::train::objective::{self, Rows, Setting};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
 
+/// Which of the processes that share a run's steps this one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub ranks: usize,
+}
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self { rank: 0, ranks: 1 };
+
+    /// The micro-batches of a step that are this one's, by their number in the step.
+    ///
+    /// Errors when they cannot be shared evenly.
+    pub fn of(self, accumulate: usize) -> Result<impl Iterator<Item = usize>> {
+        if !accumulate.is_multiple_of(self.ranks) {
+            return Err(Error::usage(format!(
+                "a step of `accumulate` = {accumulate} micro-batches cannot be shared evenly by \
+                 {} ranks",
+                self.ranks
+            ))
+            .hint_with(format!(
+                "`accumulate = {0}` with 1/{0} of the `batch` is the same step for any number of \
+                 ranks that divides {0}",
+                self.ranks
+            )));
+        }
+        Ok((self.rank..accumulate).step_by(self.ranks))
+    }
+}
+
 /// Where the work of a step comes from.
-pub trait Data {
+pub trait Data: Send {
     /// The micro-batches of a step; steps are asked for in order.
     fn step(&mut self, step: u64) -> Result<Vec<Work>>;
+
+    /// The languages that may come.
+    fn langs(&self) -> Vec<String>;
 
     /// The place in the data after the last step asked for.
     fn state(&self) -> Value;
@@ -44,15 +80,18 @@ pub struct Packed<'a> {
     pub longest: i64,
     /// Share of tokens to predict.
     pub mask_probability: f64,
-    /// Micro-batches per step.
+    /// Micro-batches per step, over all ranks.
     pub accumulate: usize,
     /// The run's seed.
     pub seed: u64,
+    /// Which of a step's micro-batches are read; the source hands out these alone.
+    pub share: Share,
 }
 
 impl Data for Packed<'_> {
     fn step(&mut self, step: u64) -> Result<Vec<Work>> {
-        (0..self.accumulate)
+        self.share
+            .of(self.accumulate)?
             .map(|micro| {
                 let batch = self.source.next()?;
                 let objective = objective::for_batch(batch.kind, self.objectives.keys())?;
@@ -65,6 +104,10 @@ impl Data for Packed<'_> {
                 (objective.prepare)(&Rows::Packed(&batch), &setting)
             })
             .collect()
+    }
+
+    fn langs(&self) -> Vec<String> {
+        self.source.langs()
     }
 
     fn state(&self) -> Value {
@@ -86,10 +129,12 @@ pub struct Labelled<'a> {
     pub longest: i64,
     /// Rows per micro-batch.
     pub batch: usize,
-    /// Micro-batches per step.
+    /// Micro-batches per step, over all ranks.
     pub accumulate: usize,
     /// The run's seed.
     pub seed: u64,
+    /// Which of a step's micro-batches are read.
+    pub share: Share,
     /// The order of the epoch that was read last.
     pub order: Option<(u64, Vec<Vec<usize>>)>,
 }
@@ -99,7 +144,7 @@ impl Data for Labelled<'_> {
         let objective = objective::objective("classify")?;
         let per_epoch = self.examples.len().div_ceil(self.batch) as u64;
         let mut works = Vec::with_capacity(self.accumulate);
-        for micro in 0..self.accumulate {
+        for micro in self.share.of(self.accumulate)? {
             let nth = step * self.accumulate as u64 + micro as u64;
             let (epoch, place) = (nth / per_epoch, (nth % per_epoch) as usize);
             let order = match self.order.take() {
@@ -119,6 +164,10 @@ impl Data for Labelled<'_> {
             self.order = Some((epoch, order));
         }
         Ok(works)
+    }
+
+    fn langs(&self) -> Vec<String> {
+        self.examples.langs.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
     fn state(&self) -> Value {

@@ -13,7 +13,7 @@ use crate::id;
 use crate::train::batch::Source;
 use crate::train::checkpoint;
 use crate::train::config::Dtype;
-use crate::train::data::{Data, Packed};
+use crate::train::data::{Data, Packed, Share};
 use crate::train::layout::{Layout, Unit};
 use crate::train::loss::Tally;
 use crate::train::model::Encoder;
@@ -113,6 +113,7 @@ pub fn mlm_loss(
         mask_probability,
         accumulate: 1,
         seed: 0,
+        share: Share::WHOLE,
     };
     let mut tally = Tally::default();
     for step in 0..batches as u64 {

@@ -2,12 +2,65 @@
 //!
 //! The bytes stay where the feed has them; only the description changes.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::feed::{DrawState, Feed};
-use crate::token::pack::GroupKind;
+use crate::token::pack::{GroupKind, Pack};
 use crate::train::batch::{Kind, MicroBatch, Source};
+use crate::train::validate::HeldOut;
+
+/// The rows of a pack that is held out, in their order.
+pub struct PackRows {
+    pack: Arc<Pack>,
+    /// Group, first row, rows.
+    blocks: Vec<(usize, u64, usize)>,
+}
+
+impl PackRows {
+    /// The first `most` rows of each group, `batch` at a time. The rows of a pack are shuffled, so
+    /// the first ones are as good as any.
+    pub fn new(pack: Arc<Pack>, batch: usize, most: usize) -> Self {
+        let mut blocks = Vec::new();
+        for (i, group) in pack.groups.iter().enumerate() {
+            let rows = group.rows.min(most as u64);
+            let firsts = (0..rows).step_by(batch.max(1));
+            blocks.extend(firsts.map(|at| (i, at, batch.min((rows - at) as usize))));
+        }
+        Self { pack, blocks }
+    }
+}
+
+impl HeldOut for PackRows {
+    fn batches(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn batch(&self, i: usize) -> Result<MicroBatch> {
+        let (place, first, rows) = self.blocks[i];
+        let group = &self.pack.groups[place];
+        let (tokens, aliased) = group.read(first, rows)?;
+        Ok(MicroBatch {
+            kind: kind(&group.kind),
+            langs: group.kind.langs().into_iter().map(String::from).collect(),
+            rows,
+            length: group.length,
+            tokens,
+            document_lengths: group.document_lengths(first, rows)?,
+            aliased,
+            group: place,
+        })
+    }
+}
+
+fn kind(group: &GroupKind) -> Kind {
+    match group {
+        GroupKind::Documents { .. } => Kind::Documents,
+        GroupKind::Pairs { .. } => Kind::Pairs,
+    }
+}
 
 /// A pack, read through a feed.
 pub struct PackSource {
@@ -24,12 +77,8 @@ impl PackSource {
 impl Source for PackSource {
     fn next(&mut self) -> Result<MicroBatch> {
         let batch = self.feed.next()?;
-        let kind = match batch.kind {
-            GroupKind::Documents { .. } => Kind::Documents,
-            GroupKind::Pairs { .. } => Kind::Pairs,
-        };
         Ok(MicroBatch {
-            kind,
+            kind: kind(&batch.kind),
             langs: batch.kind.langs().into_iter().map(String::from).collect(),
             rows: batch.rows,
             length: batch.length,
@@ -56,5 +105,10 @@ impl Source for PackSource {
 
     fn length(&self) -> usize {
         self.feed.pack().length
+    }
+
+    fn langs(&self) -> Vec<String> {
+        let groups = &self.feed.pack().groups;
+        groups.iter().flat_map(|g| g.kind.langs()).map(String::from).collect()
     }
 }
