@@ -13,7 +13,7 @@ fn main() {
 fn torch() {
     use std::{env, path::PathBuf};
 
-    for source in ["shim.cpp", "group.cpp", "gloo_headers"] {
+    for source in ["shim.cpp", "group.cpp", "cuda.cpp", "cuda.hpp", "gloo_headers"] {
         println!("cargo:rerun-if-changed=src/train/{source}");
     }
     // Set by torch-sys, whose `links` key is "tch".
@@ -36,6 +36,7 @@ fn torch() {
         .include("src/train/gloo_headers")
         .file("src/train/shim.cpp")
         .file("src/train/group.cpp")
+        .file("src/train/cuda.cpp")
         .compile("hexapla_shim");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());

@@ -13,19 +13,63 @@ use super::node::{Node, run_reference};
 use super::text::{VALIDATION, strings};
 use crate::error::{Error, Result};
 use crate::eval::{self, Score};
-use crate::feed::{Feed, FeedOptions};
+use crate::feed::FeedOptions;
 use crate::id;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::verify::hash_file;
 use crate::token::{Tokenizer, pack};
 use crate::train::config::TrainConfig;
+use crate::train::data::Share;
+use crate::train::group::Group;
 use crate::train::labelled::Examples;
+use crate::train::metrics::Told;
 use crate::train::model::{Architecture, Encoder};
-use crate::train::source::PackSource;
+use crate::train::source::{PackRows, PackSource};
+use crate::train::validate::HeldOut;
 use crate::train::{fresh, predict, retention, run};
 
 /// Rows of an evaluation that a model is asked for at a time.
 const BATCH: usize = 64;
+
+/// The processes that train together.
+pub(super) struct Ranks(Option<&'static Group>);
+
+impl Ranks {
+    /// Meets the others where several train; elsewhere there is one.
+    pub fn new(trains: bool) -> Result<Self> {
+        Ok(Self(trains.then(Group::of_environment).transpose()?))
+    }
+
+    pub fn leads(&self) -> bool {
+        self.0.is_none_or(Group::leads)
+    }
+
+    pub fn barrier(&self) -> Result<()> {
+        self.0.map_or(Ok(()), Group::barrier)
+    }
+
+    pub fn last_words(&self, error: &Error) {
+        if let Some(group) = self.0 {
+            group.last_words(error);
+        }
+    }
+
+    pub fn leave(&self) {
+        if let Some(group) = self.0 {
+            group.leave();
+        }
+    }
+}
+
+/// How a run is made.
+#[derive(Clone, Copy)]
+struct How {
+    resume: bool,
+    until: Option<u64>,
+}
+
+/// Steps before and after the stop that `--verify-resume` makes.
+const VERIFIED: u64 = 3;
 
 impl Builder<'_> {
     pub(super) fn train_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
@@ -60,7 +104,15 @@ impl Builder<'_> {
         let mut steps = 0;
         for seed in &seeds {
             let dir = if seeds.len() > 1 { dir.join(format!("seed-{seed}")) } else { dir.clone() };
-            let outcome = self.one_run(name, config, &dir, *seed, manifest.clone())?;
+            let how = How { resume: self.options.resume, until: None };
+            let outcome = self.one_run(name, config, &dir, *seed, manifest.clone(), how)?;
+            if outcome.end == run::End::Stopped {
+                let step = outcome.checkpoint.display();
+                self.observer.note(&format!("  saved {step}; `--resume` goes on from there"));
+                self.stopped.set(true);
+                manifest.rows_out = outcome.steps;
+                return Ok(manifest);
+            }
             steps += outcome.steps;
             let folder = outcome.checkpoint;
             let weights = folder.join("model.safetensors");
@@ -70,8 +122,72 @@ impl Builder<'_> {
             manifest.parts.push(Part { file, xxh3, bytes, ..Part::default() });
         }
         manifest.rows_out = steps;
-        manifest.commit(&dir)?;
+        let group = Group::of_environment()?;
+        if group.leads() {
+            manifest.commit(&dir)?;
+        }
+        // What comes next may begin with it.
+        group.barrier()?;
         Ok(manifest)
+    }
+
+    /// Trains some steps in one go, and the same with a stop in the middle, in folders that vanish.
+    pub(super) fn verify_resume(&self, name: &str) -> Result<String> {
+        let config = self.project.train(name)?;
+        fresh::set_threads(self.threads());
+        let runs = self.project.dir.join("runs");
+        std::fs::create_dir_all(&runs).map_err(|e| Error::io(&runs, e))?;
+        let place = tempfile::Builder::new()
+            .prefix(".tmp-verify-")
+            .tempdir_in(&runs)
+            .map_err(|e| Error::io(&runs, e))?;
+        let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
+        let config = TrainConfig { log_every: 1, save_every: None, ..config.clone() };
+        let go = |folder: &str, resume, until| {
+            let how = How { resume, until: Some(until) };
+            let dir = place.path().join(folder);
+            self.one_run(name, &config, &dir, seed, Manifest::default(), how)
+        };
+        let whole = go("whole", false, 2 * VERIFIED)?;
+        let half = whole.steps / 2;
+        if half == 0 {
+            return Err(Error::usage("a run of one step cannot be stopped in between"));
+        }
+        let stopped = go("parts", false, half)?;
+        let parts = go("parts", true, whole.steps)?;
+        let differs =
+            |what: String| Error::internal(format!("after a stop at step {half}, {what}"));
+        let learned = |folder: &str| -> Result<Vec<serde_json::Value>> {
+            let path = place.path().join(folder).join(crate::train::metrics::METRICS);
+            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+            let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l));
+            lines
+                .map(|line| {
+                    let line = line.map_err(|e| Error::input(&path, e))?;
+                    Ok(serde_json::json!([line["step"], line["loss"], line["grad_norm"]]))
+                })
+                .collect()
+        };
+        for (a, b) in learned("whole")?.into_iter().zip(learned("parts")?) {
+            if a != b {
+                return Err(differs(format!("[step, loss, norm] is {b} instead of {a}")));
+            }
+        }
+        let hashes = |dir: &Path| -> Result<Vec<(String, String)>> {
+            let parts = Manifest::expect(dir)?.parts;
+            Ok(parts.into_iter().map(|part| (part.file, part.xxh3)).collect())
+        };
+        let (a, b) = (hashes(&whole.checkpoint)?, hashes(&parts.checkpoint)?);
+        if let Some(((file, _), _)) = a.iter().zip(&b).find(|(a, b)| a != b) {
+            return Err(differs(format!("{file} differs at step {}", parts.steps)));
+        }
+        Ok(format!(
+            "train.{name}: stopped after step {}, gone on to step {}: every loss, every gradient \
+             norm and all {} files of the checkpoint are equal to the bit",
+            stopped.steps,
+            parts.steps,
+            a.len()
+        ))
     }
 
     /// Errors when a run, finished or interrupted, was made from something else than it would be
@@ -119,7 +235,9 @@ impl Builder<'_> {
         dir: &Path,
         seed: u64,
         manifest: Manifest,
+        how: How,
     ) -> Result<run::Outcome> {
+        let group = Group::of_environment()?;
         let tokenizer_dir = match self.project.run_tokenizer(name)? {
             Some(tokenizer) => self.dir(&Node::Tokenizer(tokenizer)),
             // The folder that the run begins with brings its own.
@@ -142,23 +260,42 @@ impl Builder<'_> {
             tokenizer: &tokenizer_dir,
             languages,
             seed,
-            resume: self.options.resume,
+            resume: how.resume,
             manifest,
+            group,
+            stop: &self.options.stop,
+            until: how.until,
         };
-        let mut report = |p: &crate::train::metrics::Progress| {
-            let what = format!("steps, loss {:.3}, {:.0} tokens/s", p.loss, p.tokens_per_second);
-            self.observer.progress(p.step, Some(p.steps), &what);
-            if let Some(losses) = &p.validation {
-                self.observer.note(&per_language(p.step, losses));
+        let mut report = |told: Told<'_>| match told {
+            _ if !group.leads() => {}
+            Told::Note(words) => self.observer.note(words),
+            Told::Progress(p) => {
+                let what = format!(
+                    "steps, loss {:.3}, {:.0} tokens/s, wait {:.1} %",
+                    p.loss,
+                    p.tokens_per_second,
+                    100.0 * p.wait_share
+                );
+                self.observer.progress(p.step, Some(p.steps), &what);
+                if let Some(losses) = &p.validation {
+                    self.observer.note(&per_language(p.step, losses));
+                }
             }
         };
         if let Some(pack) = &config.pack {
             let dir = self.dir(&Node::Pack(pack.clone()));
             let mix = &self.project.pack(pack)?.mix;
-            let mut source = self.source(&dir, config.batch, seed, mix)?;
-            let mut validation = self.source(&dir.join(VALIDATION), config.batch, 0, mix).ok();
-            let validation = validation.as_mut().map(|v| v as &mut dyn crate::train::batch::Source);
-            return run::pretrain(&spec, &mut source, validation, &mut report);
+            let pack = Arc::new(pack::open(&dir)?);
+            let stages = mixture::feed_stages(self.project, &self.session, mix, &pack)?;
+            let options = FeedOptions { batch_rows: config.batch, seed, stages };
+            let share = Share { rank: group.rank(), ranks: group.size() };
+            let mut source = PackSource::new(pack, &options, share)?;
+            // A project may hold nothing out.
+            let held = pack::open(&dir.join(VALIDATION)).ok();
+            let held =
+                held.map(|held| PackRows::new(Arc::new(held), config.batch, config.validate_rows));
+            let held = held.as_ref().map(|held| held as &dyn HeldOut);
+            return run::pretrain(&spec, &mut source, held, &mut report);
         }
         let Some(sql) = &config.data else {
             return Err(Error::internal("a run without data"));
@@ -193,13 +330,6 @@ impl Builder<'_> {
         let dir = self.dir(&Node::Train(name.into()));
         let of_seed = dir.join(format!("seed-{seed}"));
         if of_seed.is_dir() { of_seed } else { first_seed(&dir) }
-    }
-
-    fn source(&self, dir: &Path, batch: usize, seed: u64, mix: &str) -> Result<PackSource> {
-        let pack = Arc::new(pack::open(dir)?);
-        let stages = mixture::feed_stages(self.project, &self.session, mix, &pack)?;
-        let options = FeedOptions { batch_rows: batch, seed, stages };
-        Ok(PackSource::new(Feed::new(pack, &options)?))
     }
 
     pub(super) fn eval_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {

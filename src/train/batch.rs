@@ -63,6 +63,20 @@ pub trait Source: Send {
 
     /// The languages that may come.
     fn langs(&self) -> Vec<String>;
+
+    /// What the next so many micro-batches would go through, where that is known.
+    fn plan(&self, _batches: u64) -> Plan {
+        Plan::default()
+    }
+}
+
+/// What a number of micro-batches goes through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// By group its name, tokens in it, and how often it is gone through.
+    pub groups: Vec<(String, u64, f64)>,
+    /// What a person should know before it begins.
+    pub warnings: Vec<String>,
 }
 
 #[cfg(test)]

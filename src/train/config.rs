@@ -175,7 +175,7 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Rows per micro-batch.
     pub batch: usize,
-    /// Micro-batches per optimizer step.
+    /// Micro-batches per optimizer step, over all processes.
     pub accumulate: usize,
     /// Optimizer steps; this, `epochs` or `tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]

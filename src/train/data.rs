@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::id;
-use crate::train::batch::Source;
+use crate::train::batch::{Plan, Source};
 use crate::train::config::TrainConfig;
 use crate::train::labelled::Examples;
 use crate::train::objective::{self, Rows, Setting};
@@ -55,6 +55,11 @@ pub trait Data: Send {
 
     /// The languages that may come.
     fn langs(&self) -> Vec<String>;
+
+    /// What so many steps go through, where that is known.
+    fn plan(&self, _steps: u64) -> Plan {
+        Plan::default()
+    }
 
     /// The place in the data after the last step asked for.
     fn state(&self) -> Value;
@@ -108,6 +113,10 @@ impl Data for Packed<'_> {
 
     fn langs(&self) -> Vec<String> {
         self.source.langs()
+    }
+
+    fn plan(&self, steps: u64) -> Plan {
+        self.source.plan(steps * self.accumulate as u64)
     }
 
     fn state(&self) -> Value {

@@ -5,6 +5,7 @@
 //! be mapped read-only, so callers read it and copy before they change anything.
 #![allow(unsafe_code)]
 
+pub mod cuda;
 pub mod group;
 
 use std::ffi::{CStr, c_char, c_int, c_void};

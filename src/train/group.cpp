@@ -2,10 +2,12 @@
 // and gradients that are summed in buckets while the backward pass still runs. As in shim.cpp,
 // every function returns null or a message, and a `tensor` is what tch holds.
 //
-// The collectives are those of torch.distributed (c10d): gloo on CPUs, NCCL on CUDA (nccl.cpp).
+// The collectives are those of torch.distributed (c10d): gloo on CPUs, NCCL on CUDA (cuda.cpp).
 // The wheel of libtorch has c10d's header of gloo but none of gloo's own; gloo_headers/ stands in
 // for the five that it includes, of which only pointers are used.
 #define USE_C10D_GLOO 1
+#include "cuda.hpp"
+
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -71,6 +73,16 @@ struct HexaplaStore {
 
 struct HexaplaGroup {
   c10::intrusive_ptr<c10d::Backend> backend;
+  StorePtr store;
+  int rank, size;
+  // Made when the first tensor of a GPU comes.
+  c10::intrusive_ptr<c10d::Backend> cuda;
+
+  c10d::Backend &of(const at::Tensor &tensor) {
+    if (tensor.device().is_cpu()) return *backend;
+    if (!cuda) cuda = hexapla::nccl(store, rank, size, tensor.device());
+    return *cuda;
+  }
 };
 
 struct HexaplaWork {
@@ -99,7 +111,7 @@ namespace {
 std::unique_ptr<HexaplaWork> sum(HexaplaGroup &group, const at::Tensor &tensor) {
   auto pending = std::make_unique<HexaplaWork>();
   pending->tensors = {tensor};
-  pending->work = group.backend->allreduce(pending->tensors);
+  pending->work = group.of(tensor).allreduce(pending->tensors);
   return pending;
 }
 
@@ -270,7 +282,7 @@ const char *hexapla_group_join(HexaplaStore *store, const char *prefix, const ch
                                    : c10d::ProcessGroupGloo::createDeviceForHostname(host));
     auto prefixed = c10::make_intrusive<c10d::PrefixStore>(prefix, store->store);
     auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(prefixed, rank, size, options);
-    *out = new HexaplaGroup{std::move(backend)};
+    *out = new HexaplaGroup{std::move(backend), prefixed, rank, size, nullptr};
   });
 }
 

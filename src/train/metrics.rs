@@ -54,6 +54,8 @@ pub struct Progress {
     pub losses: BTreeMap<String, f64>,
     /// Tokens per second since the line before, without padding.
     pub tokens_per_second: f64,
+    /// Seconds since the line before.
+    pub seconds: f64,
     /// Seconds until the last step, at the speed since the line before.
     pub seconds_left: f64,
     /// Bytes of token ids used in place in the mapped files, since the run began or was resumed.
@@ -67,6 +69,12 @@ pub struct Progress {
     /// Memory of the process in bytes, where the system tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// Memory of the device at its highest in bytes, on CUDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_bytes: Option<u64>,
+    /// The share of the device's peak that was used, where the peak is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mfu: Option<f64>,
     /// Nats per prediction on the validation rows by `objective/language`, when just measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<BTreeMap<String, f64>>,
@@ -155,6 +163,7 @@ impl Window {
             skipped: seen.skipped,
             losses: named(&sums, |sum| Some(sum.mean())),
             tokens_per_second: more[1] / seconds,
+            seconds,
             seconds_left: per_step * self.steps.saturating_sub(line.step) as f64,
             bytes_aliased: more[3] as u64,
             bytes_gathered: more[4] as u64,

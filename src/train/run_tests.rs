@@ -100,7 +100,8 @@ fn comparable(lines: Vec<Value>) -> Vec<Value> {
         .into_iter()
         .map(|mut line| {
             let map = line.as_object_mut().unwrap();
-            let clock = ["tokens_per_second", "wait_seconds", "wait_share", "seconds_left"];
+            let clock =
+                ["tokens_per_second", "seconds", "wait_seconds", "wait_share", "seconds_left"];
             let process = ["bytes_aliased", "bytes_gathered", "memory_bytes"];
             for key in clock.into_iter().chain(process) {
                 map.remove(key);

@@ -6,29 +6,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::train::ahead::Ahead;
 use crate::train::begin::{Begun, Run};
 use crate::train::checkpoint::Contents;
 use crate::train::data::{self, Data};
+use crate::train::ffi::cuda;
 use crate::train::group::Buckets;
 use crate::train::guard::Seen;
 use crate::train::loss::{self, Counts, Weights};
 use crate::train::metrics::{Log, Progress, Told, Window};
 use crate::train::model::Parameters;
 use crate::train::objective;
+use crate::train::peaks;
 use crate::train::retention;
 use crate::train::run::{End, Outcome};
 use crate::train::save::Saver;
 use crate::train::schedule;
+use crate::train::summary::{duration, summary};
 use crate::train::sums::{Key, Sums};
 use crate::train::token_bytes::token_bytes;
 use crate::train::validate::{self, Held};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
+
+/// Steps after which a run's length in time is told.
+const SETTLED: u64 = 5;
 
 /// A loop at work.
 struct Loop<'a, 'r> {
@@ -100,6 +107,9 @@ impl Begun {
             training: BTreeMap::new(),
             report,
         };
+        for line in summary(run, work.begun, steps, &data.plan(steps)) {
+            work.note(&line);
+        }
         let (last, end) = work.go(data, held, vocabulary)?;
         work.saver.finish()?;
         // Nobody goes on before the last checkpoint is there.
@@ -131,6 +141,7 @@ impl Loop<'_, '_> {
         let group = self.run.group;
         let mut buckets = group.buckets(self.begun.model.parameters())?;
         let mut last = None;
+        let began = Instant::now();
         std::thread::scope(|scope| {
             let ahead = Ahead::start(scope, data, first..self.steps)?;
             while self.begun.state.step < self.steps {
@@ -147,6 +158,11 @@ impl Loop<'_, '_> {
                 self.window.add(&works);
 
                 let at_end = done == self.steps;
+                if done == first + SETTLED && self.steps - done > SETTLED {
+                    let each = began.elapsed().as_secs_f64() / SETTLED as f64;
+                    let left = each * (self.steps - done) as f64;
+                    self.note(&format!("  about {} to go", duration(left)));
+                }
                 let stop = stop || self.run.until.is_some_and(|until| until <= done);
                 let found = match held {
                     Some(held) if at_end || done % validate_every == 0 => {
@@ -280,6 +296,12 @@ impl Loop<'_, '_> {
         let seen = self.begun.optimizer.seen()?;
         let loss = loss.f_double_value(&[])?;
         let mut line = self.window.end(begin, loss, seen, self.run.group)?;
+        if let Device::Cuda(index) = self.begun.model.device() {
+            line.device_bytes = cuda::memory(index).ok().map(|(_, most)| most);
+            let (all, each) = (self.begun.model.parameters().count(), self.run.group.size() as f64);
+            let peak = peaks::peak(self.begun.model.device());
+            line.mfu = peak.map(|peak| peaks::mfu(all, line.tokens_per_second / each, peak));
+        }
         for (name, loss) in &line.losses {
             let (sum, n) = self.training.entry(name.clone()).or_default();
             (*sum, *n) = (*sum + loss, *n + 1.0);
