@@ -83,7 +83,10 @@ fn wait(ranks: &mut [Child], ended: &AtomicBool, ui: &Ui) -> Result<ExitCode> {
     let mut codes: Vec<Option<i32>> = vec![None; ranks.len()];
     let mut failed: Option<Instant> = None;
     while codes.iter().any(Option::is_none) {
-        for (rank, child) in ranks.iter_mut().enumerate().filter(|(r, _)| codes[*r].is_none()) {
+        for (rank, child) in ranks.iter_mut().enumerate() {
+            if codes[rank].is_some() {
+                continue;
+            }
             let Some(status) = child.try_wait().map_err(|e| Error::io("a rank", e))? else {
                 continue;
             };

@@ -31,6 +31,13 @@ pub struct Args {
     build: BuildArgs,
 }
 
+/// Threads of one of several ranks that `torchrun` started on this machine.
+fn of_torchrun() -> Option<usize> {
+    let ranks: usize = std::env::var("LOCAL_WORLD_SIZE").ok()?.parse().ok()?;
+    let machine = std::thread::available_parallelism().map_or(1, usize::from);
+    Some((machine / ranks.max(1)).max(1))
+}
+
 pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     let mut project = crate::run::open(&args.build)?;
     let nodes = crate::run::nodes_of(&project, "train.", &args.names)?;
@@ -63,7 +70,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         stop,
         dry_run: args.build.dry_run,
         memory_limit: args.build.memory_limit.as_deref().map(parse_bytes).transpose()?,
-        threads: args.build.threads,
+        threads: threads.or_else(of_torchrun),
         resume: args.resume,
         ..Options::default()
     };
