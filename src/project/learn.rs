@@ -63,13 +63,10 @@ impl Ranks {
 
 /// How a run is made.
 #[derive(Clone, Copy)]
-struct How {
-    resume: bool,
-    until: Option<u64>,
+pub(super) struct How {
+    pub resume: bool,
+    pub until: Option<u64>,
 }
-
-/// Steps before and after the stop that `--verify-resume` makes.
-const VERIFIED: u64 = 3;
 
 impl Builder<'_> {
     pub(super) fn train_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
@@ -131,65 +128,6 @@ impl Builder<'_> {
         Ok(manifest)
     }
 
-    /// Trains some steps in one go, and the same with a stop in the middle, in folders that vanish.
-    pub(super) fn verify_resume(&self, name: &str) -> Result<String> {
-        let config = self.project.train(name)?;
-        fresh::set_threads(self.threads());
-        let runs = self.project.dir.join("runs");
-        std::fs::create_dir_all(&runs).map_err(|e| Error::io(&runs, e))?;
-        let place = tempfile::Builder::new()
-            .prefix(".tmp-verify-")
-            .tempdir_in(&runs)
-            .map_err(|e| Error::io(&runs, e))?;
-        let seed = config.seeds.first().copied().unwrap_or(self.project.config.seed);
-        let config = TrainConfig { log_every: 1, save_every: None, ..config.clone() };
-        let go = |folder: &str, resume, until| {
-            let how = How { resume, until: Some(until) };
-            let dir = place.path().join(folder);
-            self.one_run(name, &config, &dir, seed, Manifest::default(), how)
-        };
-        let whole = go("whole", false, 2 * VERIFIED)?;
-        let half = whole.steps / 2;
-        if half == 0 {
-            return Err(Error::usage("a run of one step cannot be stopped in between"));
-        }
-        let stopped = go("parts", false, half)?;
-        let parts = go("parts", true, whole.steps)?;
-        let differs =
-            |what: String| Error::internal(format!("after a stop at step {half}, {what}"));
-        let learned = |folder: &str| -> Result<Vec<serde_json::Value>> {
-            let path = place.path().join(folder).join(crate::train::metrics::METRICS);
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-            let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l));
-            lines
-                .map(|line| {
-                    let line = line.map_err(|e| Error::input(&path, e))?;
-                    Ok(serde_json::json!([line["step"], line["loss"], line["grad_norm"]]))
-                })
-                .collect()
-        };
-        for (a, b) in learned("whole")?.into_iter().zip(learned("parts")?) {
-            if a != b {
-                return Err(differs(format!("[step, loss, norm] is {b} instead of {a}")));
-            }
-        }
-        let hashes = |dir: &Path| -> Result<Vec<(String, String)>> {
-            let parts = Manifest::expect(dir)?.parts;
-            Ok(parts.into_iter().map(|part| (part.file, part.xxh3)).collect())
-        };
-        let (a, b) = (hashes(&whole.checkpoint)?, hashes(&parts.checkpoint)?);
-        if let Some(((file, _), _)) = a.iter().zip(&b).find(|(a, b)| a != b) {
-            return Err(differs(format!("{file} differs at step {}", parts.steps)));
-        }
-        Ok(format!(
-            "train.{name}: stopped after step {}, gone on to step {}: every loss, every gradient \
-             norm and all {} files of the checkpoint are equal to the bit",
-            stopped.steps,
-            parts.steps,
-            a.len()
-        ))
-    }
-
     /// Errors when a run, finished or interrupted, was made from something else than it would be
     /// now; how long it goes on and how often it logs and saves may differ when it is resumed.
     fn same_run(&self, dir: &Path, new: &Manifest, old: Option<&Manifest>) -> Result<()> {
@@ -228,7 +166,7 @@ impl Builder<'_> {
         .hint_with(hint))
     }
 
-    fn one_run(
+    pub(super) fn one_run(
         &self,
         name: &str,
         config: &TrainConfig,

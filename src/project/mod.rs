@@ -24,6 +24,8 @@ mod learn;
 #[path = "learn_disabled.rs"]
 mod learn;
 mod mixture;
+#[cfg(feature = "train")]
+mod proof;
 mod text;
 
 use std::collections::BTreeMap;
