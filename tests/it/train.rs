@@ -173,7 +173,10 @@ fn signal(name: &str, pid: u32) {
 
 #[test]
 fn a_rank_that_is_killed_is_named_and_ends_the_run() {
-    for (victim, words) in [(1, "error: rank 1 is gone"), (0, "rank 1: error: rank 0 is gone")] {
+    for (victim, words) in [
+        (1, "error: train.pretrain: rank 1 is gone"),
+        (0, "rank 1: error: train.pretrain: rank 0 is gone"),
+    ] {
         let dir = Dir::new();
         let (child, ranks) = endless(&dir);
         signal("-KILL", ranks[victim]);
@@ -192,7 +195,7 @@ fn a_rank_that_hangs_is_named_and_ends_the_run() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("error: rank 1 is gone: silent for 15 s"), "{stderr}");
+    assert!(stderr.contains("error: train.pretrain: rank 1 is gone: silent for 15 s"), "{stderr}");
 }
 
 #[test]
