@@ -177,7 +177,7 @@ fn micro_batches_and_ranks_have_the_gradients_of_one_batch() {
     let (work, lengths) = rows();
     for lambda in [false, true] {
         let alone = Group::alone();
-        let whole = gradients(&alone, &[work.clone()], lambda);
+        let whole = gradients(&alone, std::slice::from_ref(&work), lambda);
         let four: Vec<Work> = (0..4).map(|i| part(&work, &lengths, 16 * i, 16)).collect();
         let four = gradients(&alone, &four, lambda);
         assert!(apart(&whole, &four) <= 1e-5, "4 × 16: {}", apart(&whole, &four));

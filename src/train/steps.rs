@@ -165,13 +165,13 @@ impl Loop<'_, '_> {
                 }
                 let stop = stop || self.run.until.is_some_and(|until| until <= done);
                 let found = match held {
-                    Some(held) if at_end || done % validate_every == 0 => {
+                    Some(held) if at_end || done.is_multiple_of(validate_every) => {
                         Some(self.validate(held, vocabulary)?)
                     }
                     _ => None,
                 };
                 let mut better = false;
-                if found.is_some() || at_end || stop || done % config.log_every == 0 {
+                if found.is_some() || at_end || stop || done.is_multiple_of(config.log_every) {
                     let line = self.line(rate, &loss, found.as_ref())?;
                     if let Some(found) = &found {
                         better = self.compare(found)?;
@@ -180,7 +180,7 @@ impl Loop<'_, '_> {
                 }
                 let tired = found.is_some()
                     && config.patience.is_some_and(|most| self.begun.state.worse >= most);
-                if at_end || stop || tired || better || done % save_every == 0 {
+                if at_end || stop || tired || better || done.is_multiple_of(save_every) {
                     self.save()?;
                 }
                 if tired && !at_end {

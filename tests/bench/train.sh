@@ -13,4 +13,5 @@ if [ ! -f "$packages/.ready" ]; then
     "torch==2.13.0" "transformers>=5,<6" safetensors >&2
   touch "$packages/.ready"
 fi
-PYTHONPATH=$packages python3 "$here/train/run.py" "$hexapla" "$data" "$root/target/bench/train" "${args[@]}"
+venv=$(environment pack-venv "$here/pack/peers.txt")
+PEERS=$packages "$venv/bin/python" "$here/train/run.py" "$hexapla" "$data" "$root/target/bench/train" "${args[@]}"

@@ -146,7 +146,10 @@ class Bench:
 
     def peer(self, *what):
         command = [sys.executable, str(HERE / "peers.py"), *map(str, what)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        # torch and transformers are found by the peer alone.
+        env = {**os.environ, "PYTHONPATH": os.environ["PEERS"], "HF_HUB_OFFLINE": "1"}
+        env.pop("LD_LIBRARY_PATH", None)
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
         if done.returncode != 0:
             raise RuntimeError(f"exit {done.returncode}\n{done.stderr[-1500:]}")
         return json.loads(done.stdout)
