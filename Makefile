@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-export check-tokenizers check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
+	check-export check-tokenizers check-memory check-tensorboard bench-train bench-ingest bench-measure bench-dedup \
+	bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -15,7 +16,7 @@ ENV := env=$$(scripts/env.sh); eval "$$env"
 BUILD := CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo build --locked
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: ## check the tools and fetch libtorch, nothing else
 	@scripts/tools.sh c++ cargo
@@ -52,6 +53,12 @@ check-hf: ## transformers opens a checkpoint: no missing weight, equal logits
 	cargo build --locked
 	scripts/check-hf.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
+check-tensorboard: ## the real tensorboard package reads a run's events: every scalar of every step
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	cargo build --locked
+	scripts/check-tensorboard.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
 bench-ingest: ## ingest timed against DuckDB, Polars, warcio and others (needs ../shared/data, 30 min)
 	@scripts/tools.sh c++ cargo python3 pip
 	$(ENV)
@@ -76,6 +83,12 @@ bench-pack: ## tokenizers, packs and reading them against tokenizers, datasets a
 	$(BUILD)
 	tests/bench/pack.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 	tests/bench/feed.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+bench-train: ## training steps against transformers, ranks, waiting, checkpoints (3 GB of packages once, 1 h)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	tests/bench/train.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 conformance: ## what bench-measure finds, written to docs/reference/conformance.md
 	@scripts/tools.sh c++ cargo python3 pip

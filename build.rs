@@ -13,9 +13,10 @@ fn main() {
 fn torch() {
     use std::{env, path::PathBuf};
 
-    for file in ["guard.h", "shim.cpp", "cross_entropy.cpp"] {
-        println!("cargo:rerun-if-changed=src/train/{file}");
-    }
+    let sources =
+        ["guard.h", "shim.cpp", "cross_entropy.cpp", "group.cpp", "cuda.cpp", "cuda.hpp", "gloo_headers"];
+    for source in sources {
+        println!("cargo:rerun-if-changed=src/train/{source}");
     // Set by torch-sys, whose `links` key is "tch".
     let lib = PathBuf::from(
         env::var("DEP_TCH_LIBTORCH_LIB")
@@ -32,8 +33,12 @@ fn torch() {
         .flag_if_supported("-fopenmp")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        // The few of gloo's headers that c10d's includes; the wheel has none of them.
+        .include("src/train/gloo_headers")
         .file("src/train/shim.cpp")
         .file("src/train/cross_entropy.cpp")
+        .file("src/train/group.cpp")
+        .file("src/train/cuda.cpp")
         .compile("hexapla_shim");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());

@@ -4,14 +4,17 @@
 //! node is made from comes before it, and counts by content: an input that was rebuilt to the
 //! same bytes changes nothing below it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::Project;
 use super::beside::{Beside, missing};
 use super::key::Ingredients;
+use super::learn::Ranks;
 use super::node::{MIX_QUERY, Node};
 use crate::error::{Error, Result};
 use crate::sql::session::{Session, SessionOptions};
@@ -33,6 +36,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Continue training runs that were interrupted.
     pub resume: bool,
+    /// Once it is true, a training run saves and ends, and nothing more is built.
+    pub stop: Arc<AtomicBool>,
     /// Rows of sources that may be unreadable, as in [`crate::ingest::Options`].
     pub max_errors: Option<u64>,
 }
@@ -46,6 +51,8 @@ pub enum State {
     UpToDate,
     /// A dry run would make it.
     WouldBuild,
+    /// It was asked to stop before it was done, and can go on.
+    Stopped,
 }
 
 /// One node's part in a run.
@@ -95,23 +102,73 @@ pub fn run(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Vec<Outcome>> {
-    let _lock = lock(project)?;
     let nodes = project.plan(names)?;
-    for node in &nodes {
+    let trains = nodes.iter().any(|node| matches!(node, Node::Train(_)));
+    let ranks = Ranks::new(trains && !options.dry_run)?;
+    let observer = if ranks.leads() { observer } else { &Silent };
+    let built = run_nodes(project, names, &nodes, options, observer, &ranks);
+    if let Err(error) = &built {
+        ranks.last_words(error);
+    }
+    ranks.leave();
+    built
+}
+
+/// Of several processes that train together the first one builds what a run needs; the others wait
+/// for it, and write nothing.
+fn run_nodes(
+    project: &Project,
+    names: &[String],
+    nodes: &[Node],
+    options: &Options,
+    observer: &dyn Observer,
+    ranks: &Ranks,
+) -> Result<Vec<Outcome>> {
+    let _lock = if ranks.leads() { Some(lock(project)?) } else { None };
+    for node in nodes {
         if let Some(lacking) = project.lacks(node) {
             return Err(Error::usage(format!("node `{node}` needs {lacking}"))
                 .hint_with(format!("add {lacking} to {}", super::config::PROJECT_FILE)));
         }
     }
     let mut builder = Builder::new(project, options.clone(), observer)?;
-    for node in &nodes {
+    let mut awaited = Vec::new();
+    for node in nodes {
         let asked = names.is_empty() || names.contains(&node.to_string());
+        if matches!(node, Node::Train(_)) {
+            ranks.barrier()?;
+            awaited.drain(..).try_for_each(|node| builder.take_up(node))?;
+        } else if !ranks.leads() {
+            awaited.push(node);
+            continue;
+        }
         builder.node(node, asked)?;
+        if builder.stopped.get() {
+            return Ok(builder.outcomes);
+        }
     }
     if names.is_empty() && !options.dry_run {
         builder.checks()?;
     }
     Ok(builder.outcomes)
+}
+
+/// Proves on a run of the project, from its own beginning, that going on after a stop changes
+/// nothing; returns what was found in words. Errors with what differs.
+pub fn verify_resume(
+    project: &Project,
+    name: &str,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<String> {
+    let _lock = lock(project)?;
+    let train = Node::Train(name.into());
+    let nodes = project.plan(&[train.to_string()])?;
+    let mut builder = Builder::new(project, options.clone(), observer)?;
+    for node in nodes.iter().filter(|node| **node != train) {
+        builder.node(node, false)?;
+    }
+    builder.verify_resume(name).map_err(|e| e.within(train))
 }
 
 /// A session with every committed table of a project. Tables and tokenizers are opened when a
@@ -139,6 +196,8 @@ pub(super) struct Builder<'a> {
     pub tokenizers: BTreeMap<String, Arc<Tokenizer>>,
     /// Whether the node at hand is to be built from nothing.
     pub forced: bool,
+    /// Whether a training run was asked to stop.
+    pub stopped: Cell<bool>,
     changed: Vec<Node>,
     outcomes: Vec<Outcome>,
 }
@@ -153,6 +212,7 @@ impl<'a> Builder<'a> {
             session,
             tokenizers: BTreeMap::new(),
             forced: false,
+            stopped: Cell::new(false),
             changed: Vec::new(),
             outcomes: Vec::new(),
         })
@@ -207,6 +267,7 @@ impl<'a> Builder<'a> {
             }
             _ => old.unwrap_or_default(),
         };
+        let state = if self.stopped.get() { State::Stopped } else { state };
         if state == State::WouldBuild {
             self.changed.push(node.clone());
         } else {

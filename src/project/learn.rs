@@ -14,19 +14,60 @@ use super::pack::VALIDATION;
 use super::text::strings;
 use crate::error::{Error, Result};
 use crate::eval::{self, Score};
-use crate::feed::{Feed, FeedOptions};
+use crate::feed::FeedOptions;
 use crate::id;
 use crate::store::manifest::{Manifest, Part};
 use crate::store::verify::hash_file;
 use crate::token::{Tokenizer, pack};
 use crate::train::config::TrainConfig;
+use crate::train::data::Share;
+use crate::train::group::Group;
 use crate::train::labelled::Examples;
+use crate::train::metrics::Told;
 use crate::train::model::{Architecture, Model};
-use crate::train::source::PackSource;
+use crate::train::source::{PackRows, PackSource};
+use crate::train::validate::HeldOut;
 use crate::train::{fresh, predict, retention, run};
 
 /// Rows of an evaluation that a model is asked for at a time.
 const BATCH: usize = 64;
+
+/// The processes that train together.
+pub(super) struct Ranks(Option<&'static Group>);
+
+impl Ranks {
+    /// Meets the others where several train; elsewhere there is one.
+    pub fn new(trains: bool) -> Result<Self> {
+        Ok(Self(trains.then(Group::of_environment).transpose()?))
+    }
+
+    pub fn leads(&self) -> bool {
+        self.0.is_none_or(Group::leads)
+    }
+
+    pub fn barrier(&self) -> Result<()> {
+        self.0.map_or(Ok(()), Group::barrier)
+    }
+
+    pub fn last_words(&self, error: &Error) {
+        if let Some(group) = self.0 {
+            group.last_words(error);
+        }
+    }
+
+    pub fn leave(&self) {
+        if let Some(group) = self.0 {
+            group.leave();
+        }
+    }
+}
+
+/// How a run is made.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub resume: bool,
+    pub until: Option<u64>,
+}
 
 impl Builder<'_> {
     pub(super) fn train_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {
@@ -61,7 +102,15 @@ impl Builder<'_> {
         let mut steps = 0;
         for seed in &seeds {
             let dir = if seeds.len() > 1 { dir.join(format!("seed-{seed}")) } else { dir.clone() };
-            let outcome = self.one_run(name, config, &dir, *seed, manifest.clone())?;
+            let how = How { resume: self.options.resume, until: None };
+            let outcome = self.one_run(name, config, &dir, *seed, manifest.clone(), how)?;
+            if outcome.end == run::End::Stopped {
+                let step = outcome.checkpoint.display();
+                self.observer.note(&format!("  saved {step}; `--resume` goes on from there"));
+                self.stopped.set(true);
+                manifest.rows_out = outcome.steps;
+                return Ok(manifest);
+            }
             steps += outcome.steps;
             let folder = outcome.checkpoint;
             let weights = folder.join("model.safetensors");
@@ -71,7 +120,12 @@ impl Builder<'_> {
             manifest.parts.push(Part { file, xxh3, bytes, ..Part::default() });
         }
         manifest.rows_out = steps;
-        manifest.commit(&dir)?;
+        let group = Group::of_environment()?;
+        if group.leads() {
+            manifest.commit(&dir)?;
+        }
+        // What comes next may begin with it.
+        group.barrier()?;
         Ok(manifest)
     }
 
@@ -113,14 +167,16 @@ impl Builder<'_> {
         .hint_with(hint))
     }
 
-    fn one_run(
+    pub(super) fn one_run(
         &self,
         name: &str,
         config: &TrainConfig,
         dir: &Path,
         seed: u64,
         manifest: Manifest,
+        how: How,
     ) -> Result<run::Outcome> {
+        let group = Group::of_environment()?;
         let tokenizer_dir = match self.project.run_tokenizer(name)? {
             Some(tokenizer) => self.dir(&Node::Tokenizer(tokenizer)),
             // The folder that the run begins with brings its own.
@@ -143,23 +199,42 @@ impl Builder<'_> {
             tokenizer: &tokenizer_dir,
             languages,
             seed,
-            resume: self.options.resume,
+            resume: how.resume,
             manifest,
+            group,
+            stop: &self.options.stop,
+            until: how.until,
         };
-        let mut report = |p: &crate::train::metrics::Progress| {
-            let what = format!("steps, loss {:.3}, {:.0} tokens/s", p.loss, p.tokens_per_second);
-            self.observer.progress(p.step, Some(p.steps), &what);
-            if let Some(losses) = &p.validation {
-                self.observer.note(&per_language(p.step, losses));
+        let mut report = |told: Told<'_>| match told {
+            _ if !group.leads() => {}
+            Told::Note(words) => self.observer.note(words),
+            Told::Progress(p) => {
+                let what = format!(
+                    "steps, loss {:.3}, {:.0} tokens/s, wait {:.1} %",
+                    p.loss,
+                    p.tokens_per_second,
+                    100.0 * p.wait_share
+                );
+                self.observer.progress(p.step, Some(p.steps), &what);
+                if let Some(losses) = &p.validation {
+                    self.observer.note(&per_language(p.step, losses));
+                }
             }
         };
         if let Some(pack) = &config.pack {
             let dir = self.dir(&Node::Pack(pack.clone()));
             let mix = &self.project.pack(pack)?.mix;
-            let mut source = self.source(&dir, config.batch, seed, mix)?;
-            let mut validation = self.source(&dir.join(VALIDATION), config.batch, 0, mix).ok();
-            let validation = validation.as_mut().map(|v| v as &mut dyn crate::train::batch::Source);
-            return run::pretrain(&spec, &mut source, validation, &mut report);
+            let pack = Arc::new(pack::open(&dir)?);
+            let stages = mixture::feed_stages(self.project, &self.session, mix, &pack)?;
+            let options = FeedOptions { batch_rows: config.batch, seed, stages };
+            let share = Share { rank: group.rank(), ranks: group.size() };
+            let mut source = PackSource::new(pack, &options, share)?;
+            // A project may hold nothing out.
+            let held = pack::open(&dir.join(VALIDATION)).ok();
+            let held =
+                held.map(|held| PackRows::new(Arc::new(held), config.batch, config.validate_rows));
+            let held = held.as_ref().map(|held| held as &dyn HeldOut);
+            return run::pretrain(&spec, &mut source, held, &mut report);
         }
         let Some(sql) = &config.data else {
             return Err(Error::internal("a run without data"));
@@ -194,13 +269,6 @@ impl Builder<'_> {
         let dir = self.dir(&Node::Train(name.into()));
         let of_seed = dir.join(format!("seed-{seed}"));
         if of_seed.is_dir() { of_seed } else { first_seed(&dir) }
-    }
-
-    fn source(&self, dir: &Path, batch: usize, seed: u64, mix: &str) -> Result<PackSource> {
-        let pack = Arc::new(pack::open(dir)?);
-        let stages = mixture::feed_stages(self.project, &self.session, mix, &pack)?;
-        let options = FeedOptions { batch_rows: batch, seed, stages };
-        Ok(PackSource::new(Feed::new(pack, &options)?))
     }
 
     pub(super) fn eval_ingredients(&self, name: &str, found: &mut Ingredients) -> Result<()> {

@@ -26,6 +26,8 @@ mod learn;
 mod learn;
 mod mixture;
 mod pack;
+#[cfg(feature = "train")]
+mod proof;
 mod text;
 
 use std::collections::BTreeMap;

@@ -45,7 +45,7 @@ impl MicroBatch {
 }
 
 /// An endless sequence of micro-batches that can say where it is and go there.
-pub trait Source {
+pub trait Source: Send {
     /// The next micro-batch.
     fn next(&mut self) -> Result<MicroBatch>;
 
@@ -60,6 +60,23 @@ pub trait Source {
 
     /// Tokens per row, padding included.
     fn length(&self) -> usize;
+
+    /// The languages that may come.
+    fn langs(&self) -> Vec<String>;
+
+    /// What the next so many micro-batches would go through, where that is known.
+    fn plan(&self, _batches: u64) -> Plan {
+        Plan::default()
+    }
+}
+
+/// What a number of micro-batches goes through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// By group its name, tokens in it, and how often it is gone through.
+    pub groups: Vec<(String, u64, f64)>,
+    /// What a person should know before it begins.
+    pub warnings: Vec<String>,
 }
 
 #[cfg(test)]
@@ -128,6 +145,10 @@ pub(crate) mod tests {
 
         fn length(&self) -> usize {
             self.length
+        }
+
+        fn langs(&self) -> Vec<String> {
+            ["isl_Latn", "yor_Latn", "eng_Latn"].map(Into::into).into()
         }
     }
 }

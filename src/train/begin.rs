@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 use tch::Device;
@@ -13,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::store::manifest::Manifest;
 use crate::train::checkpoint::{self, State};
 use crate::train::config::{ModelConfig, TrainConfig};
+use crate::train::ffi;
+use crate::train::group::Group;
 use crate::train::model::{Architecture, Model, surgery};
 use crate::train::objective;
 use crate::train::optim::Optimizer;
@@ -21,7 +24,7 @@ use crate::train::vocabulary::{self, Vocabulary};
 use crate::train::weights::{self, Match};
 
 /// Keys of the configuration that may differ between a run and its resumption.
-pub const ADJUSTABLE: [&str; 9] = [
+pub const ADJUSTABLE: [&str; 12] = [
     "steps",
     "epochs",
     "tokens",
@@ -31,6 +34,9 @@ pub const ADJUSTABLE: [&str; 9] = [
     "save_every",
     "validate_every",
     "keep",
+    "validate_rows",
+    "best_by",
+    "patience",
 ];
 
 /// What a run begins with.
@@ -43,7 +49,7 @@ pub enum Start<'a> {
 }
 
 /// A run to be made.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Run<'a> {
     /// Its folder.
     pub dir: &'a Path,
@@ -61,6 +67,12 @@ pub struct Run<'a> {
     pub resume: bool,
     /// Node, key and inputs for the manifests of its checkpoints.
     pub manifest: Manifest,
+    /// The processes that train it together; the first of them writes.
+    pub group: &'a Group,
+    /// Once it is true, the run saves after the step at hand and ends.
+    pub stop: &'a AtomicBool,
+    /// Where to save and end before the last step.
+    pub until: Option<u64>,
 }
 
 /// A run with its model, optimizer and place.
@@ -74,7 +86,7 @@ pub(crate) struct Begun {
     /// The checkpoint it goes on from.
     pub(crate) from: Option<PathBuf>,
     /// Held until the run ends, so that no second process writes the same run.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Begun {
@@ -88,9 +100,15 @@ impl Begun {
         length: Option<i64>,
     ) -> Result<Self> {
         run.config.validate()?;
-        let lock = lock(run.dir)?;
-        retention::sweep(run.dir)?;
-        let device = device(&run.config.device)?;
+        ffi::deterministic(run.config.deterministic)?;
+        let lock = match run.group.leads() {
+            true => Some(lock(run.dir)?),
+            false => None,
+        };
+        if lock.is_some() {
+            retention::sweep(run.dir)?;
+        }
+        let device = device_of(&run.config.device, run.group)?;
         let config = serde_json::to_value(run.config)
             .map_err(|e| Error::internal(format!("configuration of a run: {e}")))?;
         let latest = retention::latest(run.dir)?;
@@ -110,8 +128,7 @@ impl Begun {
         }
         let model = begin(run, vocabulary, labels, length, device)?;
         let optimizer = Optimizer::new(model.parameters(), &run.config.optimizer)?;
-        let state =
-            State { step: 0, tokens: 0, seed: run.seed, source: Value::Null, config, best: None };
+        let state = State { seed: run.seed, config, ..State::default() };
         Ok(Self { model, optimizer, state, from: None, _lock: lock })
     }
 }
@@ -192,6 +209,16 @@ fn lock(dir: &Path) -> Result<File> {
             Err(Error::usage(format!("run {} is being trained by another process", dir.display())))
         }
         Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+    }
+}
+
+/// The device of a name for one of several ranks: each has its own where none is numbered.
+fn device_of(name: &str, group: &Group) -> Result<Device> {
+    match device(name)? {
+        Device::Cuda(_) if group.size() > 1 && !name.contains(':') => {
+            device(&format!("cuda:{}", group.local()))
+        }
+        device => Ok(device),
     }
 }
 

@@ -4,6 +4,7 @@
 //! named in `LATEST`; what a kill leaves behind is never picked up. There is no generator state in
 //! it: every draw is a function of (seed, step, micro-batch).
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::id;
 use crate::store::manifest::{self, Manifest, Part};
 use crate::train::config::Dtype;
+use crate::train::ffi;
 use crate::train::model::architecture::Naming;
 use crate::train::model::{Architecture, Model};
 use crate::train::optim::Optimizer;
@@ -22,13 +24,14 @@ use crate::train::retention;
 use crate::train::weights::{self, Match};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGES: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 
 /// Files of a tokenizer folder that `transformers` and `Vocabulary` read.
 const TOKENIZER: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /// Where a run is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Optimizer steps done.
     pub step: u64,
@@ -42,24 +45,66 @@ pub struct State {
     pub config: Value,
     /// The step with the lowest validation loss so far, and that loss.
     pub best: Option<(u64, f64)>,
+    /// Validations since the best one.
+    #[serde(default)]
+    pub worse: u64,
+    /// The lowest validation loss of each `objective/language` and its step.
+    #[serde(default)]
+    pub lowest: BTreeMap<String, (u64, f64)>,
 }
 
-/// What a checkpoint is made of.
-pub struct Contents<'a> {
-    /// The model.
-    pub model: &'a Model,
-    /// Its optimizer.
-    pub optimizer: &'a Optimizer,
+/// What a checkpoint is made of: copies, so that it can be written while training goes on.
+pub struct Contents {
+    /// The weights by name.
+    pub weights: Vec<(String, Tensor)>,
+    /// The optimizer's tensors by name.
+    pub optimizer: Vec<(String, Tensor)>,
+    /// Averages of the weights by name, where the run keeps them.
+    pub averages: Vec<(String, Tensor)>,
+    /// What `config.json` says.
+    pub architecture: Value,
     /// The folder of its tokenizer.
-    pub tokenizer: &'a Path,
+    pub tokenizer: PathBuf,
     /// Where the run is.
-    pub state: &'a State,
+    pub state: State,
     /// Node, key and inputs of the run; the files are added.
-    pub manifest: &'a Manifest,
+    pub manifest: Manifest,
+}
+
+impl Contents {
+    /// Copies a model and its optimizer as they are now.
+    pub fn of(
+        model: &Encoder,
+        optimizer: &Optimizer,
+        tokenizer: &Path,
+        state: &State,
+        manifest: &Manifest,
+    ) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let copies = |list: Vec<(String, Tensor)>| -> Result<Vec<(String, Tensor)>> {
+            let copy = |tensor: Tensor| -> Result<Tensor> {
+                let tensor = tensor.f_detach()?;
+                Ok(match tensor.device() {
+                    Device::Cpu => ffi::copy_of(&tensor)?,
+                    _ => tensor.f_to_device(Device::Cpu)?,
+                })
+            };
+            list.into_iter().map(|(name, tensor)| Ok((name, copy(tensor)?))).collect()
+        };
+        Ok(Self {
+            weights: copies(named(model))?,
+            optimizer: copies(optimizer.tensors(model.parameters()))?,
+            averages: copies(optimizer.averages(model.parameters()))?,
+            architecture: model.architecture().to_json(),
+            tokenizer: tokenizer.to_path_buf(),
+            state: state.clone(),
+            manifest: manifest.clone(),
+        })
+    }
 }
 
 /// Writes `step-N` into the run's folder, makes it the latest and returns its path.
-pub fn save(run: &Path, contents: &Contents<'_>) -> Result<PathBuf> {
+pub fn save(run: &Path, contents: &Contents) -> Result<PathBuf> {
     fs::create_dir_all(run).map_err(|e| Error::io(run, e))?;
     let temp = tempfile::Builder::new()
         .prefix(retention::TEMPORARY)
@@ -89,7 +134,11 @@ pub fn load_model(dir: &Path, dtype: Dtype, device: Device) -> Result<Model> {
 /// Loads the optimizer of a checkpoint.
 pub fn load_optimizer(dir: &Path, model: &Model, optimizer: &Optimizer) -> Result<()> {
     let into = optimizer.tensors(model.parameters());
-    weights::read(&dir.join(OPTIMIZER), &into, Match::Whole, Naming::PLAIN).map(|_| ())
+    weights::read(&dir.join(OPTIMIZER), &into, Match::Whole, Naming::PLAIN)?;
+    match optimizer.averages(model.parameters()) {
+        none if none.is_empty() => Ok(()),
+        into => weights::read(&dir.join(AVERAGES), &into, Match::Whole, Naming::PLAIN).map(|_| ()),
+    }
 }
 
 /// Reads where the run was at a checkpoint.
@@ -103,12 +152,29 @@ pub fn load_state(dir: &Path) -> Result<State> {
 pub fn verify(dir: &Path) -> Result<()> {
     for part in Manifest::expect(dir)?.parts {
         let path = dir.join(&part.file);
-        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        if id::hex128(id::hash128(&bytes)) != part.xxh3 {
-            return Err(Error::input(&path, "damaged: its hash is not that of the manifest"));
-        }
+        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e).hint_with(spare(dir)))?;
+        let damage = match bytes.len() as u64 {
+            n if n != part.bytes => format!("it has {n} bytes instead of {}", part.bytes),
+            _ if id::hex128(id::hash128(&bytes)) != part.xxh3 => {
+                "its hash is not that of the manifest".to_string()
+            }
+            _ => continue,
+        };
+        return Err(Error::input(&path, format!("damaged: {damage}")).hint_with(spare(dir)));
     }
     Ok(())
+}
+
+/// What to do about a damaged checkpoint.
+fn spare(dir: &Path) -> String {
+    let run = dir.parent().unwrap_or(dir);
+    match retention::before(run, dir) {
+        Some(name) => format!(
+            "write `{name}` into {} to go on from the checkpoint before it",
+            run.join(retention::LATEST).display()
+        ),
+        None => format!("no other checkpoint is left in {}", run.display()),
+    }
 }
 
 /// The parameters of a model by name.
@@ -116,12 +182,14 @@ pub fn named(model: &Model) -> Vec<(String, Tensor)> {
     model.parameters().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
 }
 
-fn write(dir: &Path, contents: &Contents<'_>) -> Result<()> {
-    let model = contents.model;
-    weights::write(&dir.join(weights::MODEL), &named(model))?;
-    weights::write(&dir.join(OPTIMIZER), &contents.optimizer.tensors(model.parameters()))?;
-    write_json(&dir.join("config.json"), &model.architecture().to_json())?;
-    let state = serde_json::to_value(contents.state)
+fn write(dir: &Path, contents: &Contents) -> Result<()> {
+    weights::write(&dir.join(weights::MODEL), &contents.weights)?;
+    weights::write(&dir.join(OPTIMIZER), &contents.optimizer)?;
+    if !contents.averages.is_empty() {
+        weights::write(&dir.join(AVERAGES), &contents.averages)?;
+    }
+    write_json(&dir.join("config.json"), &contents.architecture)?;
+    let state = serde_json::to_value(&contents.state)
         .map_err(|e| Error::internal(format!("{STATE}: {e}")))?;
     write_json(&dir.join(STATE), &state)?;
     for name in TOKENIZER {
@@ -203,15 +271,11 @@ mod tests {
             source: Value::from(3),
             config: Value::Null,
             best: None,
+            worse: 0,
+            lowest: BTreeMap::new(),
         };
         let manifest = Manifest { node: "train.small".into(), ..Manifest::default() };
-        let contents = Contents {
-            model: &model,
-            optimizer: &optimizer,
-            tokenizer: &tokenizer,
-            state: &state,
-            manifest: &manifest,
-        };
+        let contents = Contents::of(&model, &optimizer, &tokenizer, &state, &manifest).unwrap();
         let saved = save(&run, &contents).unwrap();
         // Saving the same step again replaces it with the same bytes.
         let before = Manifest::expect(&saved).unwrap();

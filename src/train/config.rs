@@ -163,6 +163,23 @@ pub struct OptimizerConfig {
     pub eps: f64,
     /// The norm that gradients are scaled down to; 0 leaves them as they are.
     pub clip: f64,
+    /// Names of parameters that are not decayed besides norms and biases, with `*` for anything:
+    /// `["*embeddings*"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_decay: Vec<String>,
+    /// Names of parameters that stay as they are, with `*` for anything: `["*embeddings*",
+    /// "*.layer.0.*"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Each layer's rate as a share of the rate of the layer above it; 1 moves all alike.
+    pub layer_decay: f64,
+    /// Decay of a running average of the weights, such as 0.999, which is what validation measures
+    /// and `ema.safetensors` has; 0 keeps none.
+    pub ema: f64,
+    /// A step whose gradients are so many times larger than usual is skipped; 0 takes them all.
+    pub spike: f64,
+    /// So many skipped steps in a row end the run.
+    pub max_skipped: u64,
 }
 
 impl Default for OptimizerConfig {
@@ -177,6 +194,12 @@ impl Default for OptimizerConfig {
             betas: (0.9, 0.98),
             eps: 1e-6,
             clip: 1.0,
+            no_decay: Vec::new(),
+            freeze: Vec::new(),
+            layer_decay: 1.0,
+            ema: 0.0,
+            spike: 10.0,
+            max_skipped: 5,
         }
     }
 }
@@ -204,7 +227,7 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Rows per micro-batch.
     pub batch: usize,
-    /// Micro-batches per optimizer step.
+    /// Micro-batches per optimizer step, over all processes.
     pub accumulate: usize,
     /// Optimizer steps; this, `epochs` or `tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,6 +267,17 @@ pub struct TrainConfig {
     pub validate_every: Option<u64>,
     /// Checkpoints to keep, besides the best.
     pub keep: usize,
+    /// Validation rows to read of each language (of each pair) at most.
+    pub validate_rows: usize,
+    /// The loss by which a checkpoint is the best: `mean` over all predictions, `macro` over
+    /// languages, or that of one of them such as `mlm/swh_Latn`.
+    pub best_by: String,
+    /// Validations in a row without a better loss that end the run; by default none do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// Whether libtorch may use only operations that give equal bits for equal inputs; on a CPU
+    /// all of ours do.
+    pub deterministic: bool,
 }
 
 impl Default for TrainConfig {
@@ -271,6 +305,10 @@ impl Default for TrainConfig {
             save_every: None,
             validate_every: None,
             keep: 2,
+            validate_rows: 1024,
+            best_by: "mean".into(),
+            patience: None,
+            deterministic: false,
         }
     }
 }
@@ -375,6 +413,8 @@ impl TrainConfig {
         positive("save_every", self.save_every.unwrap_or(1) as i64)?;
         positive("validate_every", self.validate_every.unwrap_or(1) as i64)?;
         positive("keep", self.keep as i64)?;
+        positive("validate_rows", self.validate_rows as i64)?;
+        positive("patience", self.patience.unwrap_or(1) as i64)?;
         positive("steps", self.steps.unwrap_or(1) as i64)?;
         positive("tokens", self.tokens.unwrap_or(1) as i64)?;
         if self.epochs.is_some_and(|n| !(n > 0.0 && n.is_finite())) {
@@ -391,6 +431,12 @@ impl TrainConfig {
         not_negative("optimizer.eps", optimizer.eps)?;
         share("optimizer.betas", optimizer.betas.0)?;
         share("optimizer.betas", optimizer.betas.1)?;
+        share("optimizer.ema", optimizer.ema)?;
+        not_negative("optimizer.spike", optimizer.spike)?;
+        positive("optimizer.max_skipped", optimizer.max_skipped as i64)?;
+        if !(0.0 < optimizer.layer_decay && optimizer.layer_decay <= 1.0) {
+            return Err(Error::usage("`optimizer.layer_decay` must be above 0 and at most 1"));
+        }
         for (name, value) in [("decay", optimizer.decay), ("floor", optimizer.floor)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::usage(format!("`optimizer.{name}` must be within 0 and 1")));
@@ -466,7 +512,9 @@ names! {
     /// It falls along half a cosine to the floor.
     Cosine = "cosine",
     /// It stays (warm up, stable, decay) and falls in a line at the end.
-    Wsd = "wsd"
+    Wsd = "wsd",
+    /// It falls with the inverse square root of the step, whatever the number of steps.
+    InverseSqrt = "inverse_sqrt"
 }
 
 names! {
@@ -544,7 +592,11 @@ mod tests {
     fn wrong_names_are_told_with_the_valid_ones() {
         let error =
             toml::from_str::<TrainConfig>("optimizer = { schedule = 'cosin' }").unwrap_err();
-        assert!(error.message().contains("expected one of: constant, linear, cosine, wsd"));
+        assert!(
+            error
+                .message()
+                .contains("expected one of: constant, linear, cosine, wsd, inverse_sqrt")
+        );
         let run: TrainConfig =
             toml::from_str("model = 'a'\npack = 'b'\nobjectives = { mml = 1 }").unwrap();
         assert_eq!(

@@ -2,13 +2,13 @@
 //!
 //! Every draw is keyed by (seed, step, micro-batch), so a resumed run sees what it would have seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::id;
-use crate::train::batch::Source;
+use crate::train::batch::{Plan, Source};
 use crate::train::config::{Masking, TrainConfig, Weight};
 use crate::train::labelled::Examples;
 use crate::train::model::Architecture;
@@ -16,10 +16,51 @@ use crate::train::objective::{self, Rows, Setting};
 use crate::train::vocabulary::Vocabulary;
 use crate::train::work::Work;
 
+/// Which of the processes that share a run's steps this one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub ranks: usize,
+}
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self { rank: 0, ranks: 1 };
+
+    /// The micro-batches of a step that are this one's, by their number in the step.
+    ///
+    /// Errors when they cannot be shared evenly.
+    pub fn of(self, accumulate: usize) -> Result<impl Iterator<Item = usize>> {
+        if !accumulate.is_multiple_of(self.ranks) {
+            return Err(Error::usage(format!(
+                "a step of `accumulate` = {accumulate} micro-batches cannot be shared evenly by \
+                 {} ranks",
+                self.ranks
+            ))
+            .hint_with(format!(
+                "`accumulate = {0}` with 1/{0} of the `batch` is the same step for any number of \
+                 ranks that divides {0}",
+                self.ranks
+            )));
+        }
+        Ok((self.rank..accumulate).step_by(self.ranks))
+    }
+}
+
 /// Where the work of a step comes from.
-pub trait Data {
+pub trait Data: Send {
     /// The micro-batches of a step; steps are asked for in order.
     fn step(&mut self, step: u64) -> Result<Vec<Work>>;
+
+    /// The languages that may come.
+    fn langs(&self) -> Vec<String>;
+
+    /// What so many steps go through, where that is known.
+    fn plan(&self, _steps: u64) -> Plan {
+        Plan::default()
+    }
 
     /// The place in the data after the last step asked for.
     fn state(&self) -> Value;
@@ -45,15 +86,18 @@ pub struct Packed<'a> {
     pub architecture: &'a Architecture,
     /// What masked objectives hide.
     pub masking: Masking,
-    /// Micro-batches per step.
+    /// Micro-batches per step, over all ranks.
     pub accumulate: usize,
     /// The run's seed.
     pub seed: u64,
+    /// Which of a step's micro-batches are read; the source hands out these alone.
+    pub share: Share,
 }
 
 impl Data for Packed<'_> {
     fn step(&mut self, step: u64) -> Result<Vec<Work>> {
-        (0..self.accumulate)
+        self.share
+            .of(self.accumulate)?
             .map(|micro| {
                 let batch = self.source.next()?;
                 let objective = objective::for_batch(batch.kind, self.objectives.keys())?;
@@ -66,6 +110,14 @@ impl Data for Packed<'_> {
                 (objective.prepare)(&Rows::Packed(&batch), &setting)
             })
             .collect()
+    }
+
+    fn langs(&self) -> Vec<String> {
+        self.source.langs()
+    }
+
+    fn plan(&self, steps: u64) -> Plan {
+        self.source.plan(steps * self.accumulate as u64)
     }
 
     fn state(&self) -> Value {
@@ -87,10 +139,12 @@ pub struct Labelled<'a> {
     pub architecture: &'a Architecture,
     /// Rows per micro-batch.
     pub batch: usize,
-    /// Micro-batches per step.
+    /// Micro-batches per step, over all ranks.
     pub accumulate: usize,
     /// The run's seed.
     pub seed: u64,
+    /// Which of a step's micro-batches are read.
+    pub share: Share,
     /// The order of the epoch that was read last.
     pub order: Option<(u64, Vec<Vec<usize>>)>,
 }
@@ -100,7 +154,7 @@ impl Data for Labelled<'_> {
         let objective = objective::objective("classify")?;
         let per_epoch = self.examples.len().div_ceil(self.batch) as u64;
         let mut works = Vec::with_capacity(self.accumulate);
-        for micro in 0..self.accumulate {
+        for micro in self.share.of(self.accumulate)? {
             let nth = step * self.accumulate as u64 + micro as u64;
             let (epoch, place) = (nth / per_epoch, (nth % per_epoch) as usize);
             let order = match self.order.take() {
@@ -120,6 +174,10 @@ impl Data for Labelled<'_> {
             self.order = Some((epoch, order));
         }
         Ok(works)
+    }
+
+    fn langs(&self) -> Vec<String> {
+        self.examples.langs.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 
     fn state(&self) -> Value {

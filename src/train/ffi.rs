@@ -5,10 +5,13 @@
 //! be mapped read-only, so callers read it and copy before they change anything.
 #![allow(unsafe_code)]
 
+pub mod cuda;
+pub mod group;
+
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 use arrow::buffer::Buffer;
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use crate::error::{Error, Result};
@@ -34,7 +37,17 @@ unsafe extern "C" {
         beta2: f64,
         decay: f64,
         eps: f64,
+        scale: *const C_tensor,
+        skip: *const C_tensor,
     ) -> *const c_char;
+
+    fn hexapla_grad_norm(
+        parameters: *const *const C_tensor,
+        count: c_int,
+        out: *mut *mut C_tensor,
+    ) -> *const c_char;
+
+    fn hexapla_deterministic(on: c_int) -> *const c_char;
 
     fn hexapla_dropout_factors(
         like: *const C_tensor,
@@ -155,21 +168,48 @@ extern "C" fn release(owner: *mut c_void) {
     drop(unsafe { Box::from_raw(owner.cast::<Buffer>()) });
 }
 
+/// The bytes of a tensor as they lie in memory; none of one that is not contiguous on the CPU.
+///
+/// For tensors that nobody writes to meanwhile.
+pub fn bytes(tensor: &Tensor) -> &[u8] {
+    let kind = tensor.f_kind().map(|kind| kind.elt_size_in_bytes());
+    let length = kind.map(|size| size * tensor.numel()).unwrap_or(0);
+    let data = tensor.data_ptr().cast::<u8>();
+    if length == 0 || data.is_null() || !tensor.device().eq(&Device::Cpu) || !tensor.is_contiguous()
+    {
+        return &[];
+    }
+    // SAFETY: a contiguous tensor on the CPU has so many bytes there, which live as long as the
+    // tensor, which is borrowed.
+    unsafe { std::slice::from_raw_parts(data, length) }
+}
+
+/// A copy of a tensor's values in memory of their own, without a history.
+pub fn copy_of(tensor: &Tensor) -> Result<Tensor> {
+    let _guard = tch::no_grad_guard();
+    let mut copy = tensor.f_detach()?.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}
+
 /// One step of AdamW over the parameters that have a gradient; their step counts advance by one.
 ///
-/// The four lists run parallel. Parameters without a gradient stay as they are.
+/// The four lists run parallel. Parameters without a gradient stay as they are. `control` is what
+/// gradients are divided by, and 1 for a step that moves nothing; both 32-bit, without dimensions.
 pub fn fused_adamw(
     parameters: &[&Tensor],
     first: &[&Tensor],
     second: &[&Tensor],
     steps: &[&Tensor],
     numbers: AdamW,
+    control: Option<(&Tensor, &Tensor)>,
 ) -> Result<()> {
     let count = parameters.len();
     if [first.len(), second.len(), steps.len()].iter().any(|&n| n != count) {
         return Err(Error::internal("the optimizer's lists differ in length"));
     }
     let [p, m, v, s] = [parameters, first, second, steps].map(pointers);
+    let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), |t| t.as_ptr());
     // SAFETY: each list holds `count` pointers to tensors that are borrowed for the call. Writing
     // to them through a shared borrow is what every in-place operation of libtorch does; the
     // trainer runs on one thread.
@@ -185,8 +225,27 @@ pub fn fused_adamw(
             numbers.betas.1,
             numbers.decay,
             numbers.eps,
+            pointer(control.map(|(scale, _)| scale)),
+            pointer(control.map(|(_, skip)| skip)),
         )
     })
+}
+
+/// The norm of all gradients of the parameters together (32-bit, no dimensions); none where no
+/// parameter has one.
+pub fn grad_norm(parameters: &[&Tensor]) -> Result<Option<Tensor>> {
+    let p = pointers(parameters);
+    let mut out = std::ptr::null_mut();
+    // SAFETY: as many valid pointers as are counted, borrowed for the call; `out` is written first.
+    check(unsafe { hexapla_grad_norm(p.as_ptr(), p.len() as c_int, &mut out) })?;
+    // SAFETY: where `out` is not null it is a fresh heap-allocated at::Tensor that nobody else owns.
+    Ok((!out.is_null()).then(|| unsafe { Tensor::from_ptr(out) }))
+}
+
+/// Lets libtorch use only operations that give equal bits for equal inputs; those that cannot fail.
+pub fn deterministic(on: bool) -> Result<()> {
+    // SAFETY: it sets a flag.
+    check(unsafe { hexapla_deterministic(on.into()) })
 }
 
 /// Forgets the gradients of the parameters; afterwards they are undefined rather than zero.
@@ -215,7 +274,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     use super::*;
 
@@ -288,6 +347,7 @@ mod tests {
             &v.iter().collect::<Vec<_>>(),
             &steps.iter().collect::<Vec<_>>(),
             numbers,
+            None,
         )
         .unwrap();
         // The first step moves by the rate in the gradient's direction, after the decay.
@@ -371,7 +431,7 @@ mod tests {
         weight.sum(Kind::Float).backward();
         let short = Tensor::from_slice(&[0.0f64]);
         let numbers = AdamW { rate: 0.1, betas: (0.9, 0.999), decay: 0.0, eps: 1e-8 };
-        let error = fused_adamw(&[&weight], &[&short], &[&short], &[&short], numbers);
+        let error = fused_adamw(&[&weight], &[&short], &[&short], &[&short], numbers, None);
         assert!(error.unwrap_err().to_string().starts_with("libtorch: "));
     }
 }

@@ -30,18 +30,21 @@ impl Weights<'_> {
     }
 }
 
-/// The coefficient of each prediction of each micro-batch of a step.
+/// Predictions by objective and language.
+pub type Counts = BTreeMap<(&'static str, String), u64>;
+
+/// The coefficient of each prediction of each micro-batch of a step; `counts` are those of the
+/// whole step, by whichever ranks share it.
 ///
 /// Errors when a language has neither a weight nor a `default`.
-pub fn coefficients(step: &[Work], weights: Weights<'_>) -> Result<Vec<Vec<f32>>> {
-    let counts = counts(step);
+pub fn coefficients(step: &[Work], counts: &Counts, weights: Weights<'_>) -> Result<Vec<Vec<f32>>> {
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((objective, _), count) in &counts {
+    for ((objective, _), count) in counts {
         *totals.entry(objective).or_default() += count;
     }
     let of = |objective: &'static str, lang: &str| -> Result<f32> {
         let weight = weights.objectives.get(objective).map_or(1.0, |w| w.at(weights.step));
-        let count = counts.get(&(objective, lang)).copied().unwrap_or(0).max(1) as f64;
+        let count = counts.get(&(objective, lang.to_string())).copied().unwrap_or(0).max(1) as f64;
         let share = match weights.languages {
             None => return Ok((weight / totals[objective].max(1) as f64) as f32),
             Some(table) => table.get(lang).or_else(|| table.get("default")).ok_or_else(|| {
@@ -63,13 +66,14 @@ pub fn coefficients(step: &[Work], weights: Weights<'_>) -> Result<Vec<Vec<f32>>
         .collect()
 }
 
-/// Predictions of a step by objective and language.
-fn counts(step: &[Work]) -> BTreeMap<(&'static str, &str), u64> {
-    let mut counts = BTreeMap::new();
+/// Predictions of micro-batches by objective and language.
+pub fn counts(step: &[Work]) -> Counts {
+    let mut counts = Counts::new();
     for work in step {
-        for &lang in &work.target_langs {
-            let key = (work.objective.name, work.langs[usize::from(lang)].as_str());
-            *counts.entry(key).or_default() += 1;
+        let mut by_lang = vec![0; work.langs.len()];
+        work.target_langs.iter().for_each(|&lang| by_lang[usize::from(lang)] += 1);
+        for (lang, count) in work.langs.iter().zip(by_lang).filter(|(_, count)| *count > 0) {
+            *counts.entry((work.objective.name, lang.clone())).or_default() += count;
         }
     }
     counts
@@ -140,7 +144,7 @@ mod tests {
         let mut shape = tiny(60);
         shape.labels = vec!["a".into(), "b".into()];
         let model = Model::new(shape, 3, Dtype::Fp32, Device::Cpu).unwrap();
-        for (work, c) in step.iter().zip(coefficients(step, weights).unwrap()) {
+        for (work, c) in step.iter().zip(coefficients(step, &counts(step), weights).unwrap()) {
             let nll = (work.objective.score)(&model, work, None).unwrap();
             (nll * Tensor::from_slice(&c)).sum(Kind::Float).backward();
         }
@@ -207,24 +211,24 @@ mod tests {
         let n: Vec<f64> = step.iter().map(|w| w.places.len() as f64).collect();
         let objectives = BTreeMap::from([("mlm".to_string(), Weight::from(0.5))]);
         let weights = Weights { objectives: &objectives, languages: None, step: 0 };
-        let mean = coefficients(&step, weights).unwrap();
+        let mean = coefficients(&step, &counts(&step), weights).unwrap();
         assert!((f64::from(mean[1][0]) - 0.5 / n.iter().sum::<f64>()).abs() < 1e-9);
         let lambda = BTreeMap::from([
             ("isl_Latn".to_string(), Weight::from(0.9)),
             ("yor_Latn".to_string(), Weight::from(0.1)),
         ]);
         let weights = Weights { objectives: &objectives, languages: Some(&lambda), step: 0 };
-        let c = coefficients(&step, weights).unwrap();
+        let c = coefficients(&step, &counts(&step), weights).unwrap();
         assert!((f64::from(c[0][0]) - 0.5 * 0.9 / (n[0] + n[2])).abs() < 1e-8);
         assert!((f64::from(c[1][0]) - 0.5 * 0.1 / n[1]).abs() < 1e-8);
         let points = Weight::Points(vec![(0, 0.9), (10, 0.1)]);
         let moving = BTreeMap::from([("default".to_string(), points)]);
         let weights = Weights { objectives: &objectives, languages: Some(&moving), step: 0 };
-        let c = coefficients(&step, weights.at(5)).unwrap();
+        let c = coefficients(&step, &counts(&step), weights.at(5)).unwrap();
         assert!((f64::from(c[1][0]) - 0.5 * 0.5 / n[1]).abs() < 1e-8);
         let few = BTreeMap::from([("isl_Latn".to_string(), Weight::from(0.9))]);
         let weights = Weights { objectives: &objectives, languages: Some(&few), step: 0 };
-        let error = coefficients(&step, weights).unwrap_err().to_string();
+        let error = coefficients(&step, &counts(&step), weights).unwrap_err().to_string();
         assert_eq!(error, "language `yor_Latn` has no weight in `language_weights`");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run tells while it runs: `metrics.jsonl`, and a callback for a progress bar.
+//! What a run tells while it runs: `metrics.jsonl`, TensorBoard's events, and the caller.
 //!
 //! Metrics are a log and no result: they hold times, and nothing is ever computed from them. After
 //! a resume the lines of steps that will be run again are cut off.
@@ -14,13 +14,26 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::store::manifest;
-use crate::train::loss::Tally;
+use crate::train::group::Group;
+use crate::train::guard::Seen;
+use crate::train::sums::{Sums, named};
+use crate::train::tensorboard::Events;
+use crate::train::validate::Found;
 use crate::train::work::Work;
 
 /// The file's name in the run's folder.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// One line of the metrics: the steps since the line before.
+/// What a run tells its caller.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Told<'a> {
+    /// A line of the metrics.
+    Progress(&'a Progress),
+    /// Words for a person.
+    Note(&'a str),
+}
+
+/// One line of the metrics: the steps since the line before, over all ranks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// Optimizer steps done.
@@ -35,26 +48,69 @@ pub struct Progress {
     pub loss: f64,
     /// The norm of the last step's gradients before clipping.
     pub grad_norm: f64,
+    /// Steps since the run began that moved nothing, because they would have done harm.
+    pub skipped: u64,
     /// Nats per prediction by `objective/language`.
     pub losses: BTreeMap<String, f64>,
     /// Tokens per second since the line before, without padding.
     pub tokens_per_second: f64,
+    /// Seconds since the line before.
+    pub seconds: f64,
+    /// Seconds until the last step, at the speed since the line before.
+    pub seconds_left: f64,
     /// Bytes of token ids used in place in the mapped files, since the run began or was resumed.
     pub bytes_aliased: u64,
     /// Bytes of token ids that were copied together from rows.
     pub bytes_gathered: u64,
-    /// Seconds spent waiting for rows since the line before.
+    /// Seconds that a rank spent waiting for rows since the line before.
     pub wait_seconds: f64,
+    /// The same as a share of the time.
+    pub wait_share: f64,
+    /// Memory of the process in bytes, where the system tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Memory of the device at its highest in bytes, on CUDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_bytes: Option<u64>,
+    /// The share of the device's peak that was used, where the peak is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mfu: Option<f64>,
     /// Nats per prediction on the validation rows by `objective/language`, when just measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<BTreeMap<String, f64>>,
+    /// The same as perplexities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub perplexity: Option<BTreeMap<String, f64>>,
+    /// The same in bits per byte of the text that was predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte: Option<BTreeMap<String, f64>>,
+    /// Nats per prediction on the validation rows above those of the training rows since the line
+    /// before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<BTreeMap<String, f64>>,
+}
+
+impl Progress {
+    /// Takes over what a validation found.
+    pub fn validated(&mut self, found: &Found) {
+        let validation = named(&found.sums, |sum| Some(sum.mean()));
+        let gap = validation
+            .iter()
+            .filter_map(|(name, loss)| Some((name.clone(), loss - self.losses.get(name)?)))
+            .collect();
+        self.perplexity = Some(named(&found.sums, |sum| Some(sum.mean().exp())));
+        self.bits_per_byte = Some(named(&found.sums, |sum| sum.bits_per_byte()));
+        self.gap = Some(gap);
+        self.validation = Some(validation);
+    }
 }
 
 /// What has gathered since the last line.
 pub struct Window {
     steps: u64,
-    /// Losses by language.
-    pub tally: Tally,
+    /// Losses by objective and language.
+    pub sums: Sums,
+    done: u64,
     tokens: u64,
     bytes: (u64, u64),
     wait: f64,
@@ -63,9 +119,8 @@ pub struct Window {
 
 impl Window {
     /// An empty window of a run of `steps` steps.
-    pub fn new(steps: u64) -> Self {
-        let tally = Tally::default();
-        Self { steps, tally, tokens: 0, bytes: (0, 0), wait: 0.0, since: Instant::now() }
+    pub fn new(steps: u64, sums: Sums) -> Self {
+        Self { steps, sums, done: 0, tokens: 0, bytes: (0, 0), wait: 0.0, since: Instant::now() }
     }
 
     /// Runs what waits for rows and counts its time.
@@ -78,6 +133,7 @@ impl Window {
 
     /// Counts the micro-batches of a step.
     pub fn add(&mut self, works: &[Work]) {
+        self.done += 1;
         for work in works {
             self.tokens += work.tokens;
             self.bytes.0 += work.bytes_aliased;
@@ -85,33 +141,67 @@ impl Window {
         }
     }
 
-    /// Closes the window: `step` comes with the step, its rate, loss and norm, and gets the rest.
-    pub fn end(&mut self, step: Progress) -> Progress {
+    /// Closes the window: `line` comes with the step and its rate, `loss` is this rank's part of
+    /// the last step's, `seen` what the optimizer saw; the rest is filled in, over all ranks.
+    pub fn end(
+        &mut self,
+        line: Progress,
+        loss: f64,
+        seen: Seen,
+        group: &Group,
+    ) -> Result<Progress> {
         let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let bytes = [self.bytes.0 as f64, self.bytes.1 as f64];
+        let more = [loss, self.tokens as f64, self.wait, bytes[0], bytes[1]];
+        let (sums, more) = self.sums.take(group, &more)?;
+        let wait = more[2] / group.size() as f64;
+        let per_step = seconds / self.done.max(1) as f64;
         let line = Progress {
             steps: self.steps,
-            losses: self.tally.by_language(),
-            tokens_per_second: self.tokens as f64 / seconds,
-            bytes_aliased: self.bytes.0,
-            bytes_gathered: self.bytes.1,
-            wait_seconds: self.wait,
-            ..step
+            loss: more[0],
+            grad_norm: seen.norm,
+            skipped: seen.skipped,
+            losses: named(&sums, |sum| Some(sum.mean())),
+            tokens_per_second: more[1] / seconds,
+            seconds,
+            seconds_left: per_step * self.steps.saturating_sub(line.step) as f64,
+            bytes_aliased: more[3] as u64,
+            bytes_gathered: more[4] as u64,
+            wait_seconds: wait,
+            wait_share: wait / seconds,
+            memory_bytes: memory(),
+            ..line
         };
         // Bytes count on; everything else begins anew.
-        *self = Self { bytes: self.bytes, ..Self::new(self.steps) };
-        line
+        (self.done, self.tokens, self.wait, self.since) = (0, 0, 0.0, Instant::now());
+        Ok(line)
+    }
+
+    /// Forgets the time since the last line, for what is no part of a step.
+    pub fn skip_time(&mut self) {
+        self.since = Instant::now();
     }
 }
 
-/// The file, open for appending.
+/// Resident bytes of this process, as Linux tells them.
+fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The files, open for appending.
 pub struct Log {
     path: PathBuf,
     file: File,
+    events: Events,
 }
 
 impl Log {
     /// Opens the log of a run that has done `step` steps, and cuts off what comes after.
     pub fn open(run: &Path, step: u64) -> Result<Self> {
+        let events = Events::open(run, step)?;
         let path = run.join(METRICS);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
@@ -126,7 +216,7 @@ impl Log {
             Err(e) => return Err(Error::io(&path, e)),
         }
         let file = OpenOptions::new().create(true).append(true).open(&path);
-        Ok(Self { file: file.map_err(|e| Error::io(&path, e))?, path })
+        Ok(Self { file: file.map_err(|e| Error::io(&path, e))?, path, events })
     }
 
     /// Appends a line.
@@ -134,7 +224,8 @@ impl Log {
         let mut line = serde_json::to_string(progress)
             .map_err(|e| Error::internal(format!("metrics: {e}")))?;
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(|e| Error::io(&self.path, e))
+        self.file.write_all(line.as_bytes()).map_err(|e| Error::io(&self.path, e))?;
+        self.events.write(progress)
     }
 }
 

@@ -6,6 +6,7 @@
 //! keeps them, and `run` is the loop. It never sees text, SQL or a source file; without the
 //! feature `train` there is only `config` (see `lib.rs`).
 
+mod ahead;
 pub mod batch;
 mod begin;
 pub mod checkpoint;
@@ -13,6 +14,8 @@ pub mod config;
 pub mod data;
 pub mod ffi;
 pub mod fresh;
+pub mod group;
+pub mod guard;
 pub mod labelled;
 pub mod layout;
 pub mod loss;
@@ -20,13 +23,21 @@ pub mod metrics;
 pub mod model;
 pub mod objective;
 pub mod optim;
+pub mod peaks;
 pub mod pieces;
 pub mod predict;
 pub mod probe;
 pub mod retention;
 pub mod run;
+pub mod save;
 pub mod schedule;
 pub mod source;
+mod steps;
+mod summary;
+pub mod sums;
+pub mod tensorboard;
+pub mod token_bytes;
+pub mod validate;
 pub mod vocabulary;
 pub mod weights;
 pub mod work;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::train::batch::Source;
 use crate::train::checkpoint;
 use crate::train::config::{Dtype, Masking, Weight};
-use crate::train::data::{Data, Packed};
+use crate::train::data::{Data, Packed, Share};
 use crate::train::loss::Tally;
 use crate::train::model::Model;
 use crate::train::objective::classify::{self, CLASSIFY};
@@ -108,6 +108,7 @@ pub fn packed_loss(
         masking,
         accumulate: 1,
         seed: 0,
+        share: Share::WHOLE,
     };
     let mut tally = Tally::default();
     for step in 0..batches as u64 {

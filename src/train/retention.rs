@@ -37,6 +37,16 @@ pub fn latest(run: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(dir))
 }
 
+/// The name of the last checkpoint before a folder, where there is one.
+pub fn before(run: &Path, dir: &Path) -> Option<String> {
+    let number = |name: &str| name.strip_prefix("step-")?.parse::<u64>().ok();
+    let this = number(&dir.file_name()?.to_string_lossy())?;
+    let names = entries(run).ok()?;
+    let steps = names.iter().filter_map(|name| number(name)).filter(|step| *step < this);
+    let whole = steps.filter(|step| step_dir(run, *step).join(MANIFEST).is_file());
+    whole.max().map(|step| format!("step-{step}"))
+}
+
 /// The folder of a model: a Hugging Face folder itself, or the latest checkpoint of a run.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
     if path.join("config.json").is_file() {

@@ -22,6 +22,10 @@ pub fn rate(config: &OptimizerConfig, step: u64, steps: u64) -> f64 {
             let decay = (steps * (1.0 - config.decay)).max(warmup);
             linear(along(decay), config.floor)
         }
+        Schedule::InverseSqrt => {
+            let from = warmup.max(1.0);
+            (from / (step + 1.0).max(from)).sqrt().max(config.floor)
+        }
     };
     config.lr * share
 }
@@ -64,6 +68,10 @@ mod tests {
             [0.5, 1.0, 0.966, 0.868, 0.722, 0.55, 0.378, 0.232, 0.134, 0.1]
         );
         assert_eq!(rates(Schedule::Wsd), [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.775, 0.55, 0.325, 0.1]);
+        assert_eq!(
+            rates(Schedule::InverseSqrt),
+            [0.5, 1.0, 0.816, 0.707, 0.632, 0.577, 0.535, 0.5, 0.471, 0.447]
+        );
     }
 
     #[test]

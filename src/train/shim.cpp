@@ -3,11 +3,15 @@
 #include "guard.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/rsub.h>
+#include <ATen/ops/stack.h>
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -81,17 +85,26 @@ const char *hexapla_tensor_over(void *data, const int64_t *shape, int rank, void
 }
 
 // One step of AdamW for the parameters that have a gradient. `_fused_adamw_` reads the step
-// counts but does not advance them; at step 0 its bias correction divides by zero.
+// counts but does not advance them; at step 0 its bias correction divides by zero. `scale` divides
+// the gradients and `skip` (0 or 1) keeps everything as it is; either may be null.
 const char *hexapla_fused_adamw(at::Tensor *const *parameters, at::Tensor *const *first,
                                 at::Tensor *const *second, at::Tensor *const *steps, int count,
-                                double rate, double beta1, double beta2, double decay, double eps) {
+                                double rate, double beta1, double beta2, double decay, double eps,
+                                const at::Tensor *scale, const at::Tensor *skip) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    std::optional<at::Tensor> scaled, skipped;
+    if (scale) scaled = *scale;
+    if (skip) skipped = *skip;
+    const at::Tensor advance = skip ? at::rsub(*skip, 1) : at::Tensor();
     std::vector<at::Tensor> p, g, m, v, s;
     for (int i = 0; i < count; ++i) {
       const at::Tensor &grad = parameters[i]->grad();
       if (!grad.defined()) continue;
-      steps[i]->add_(1);
+      if (skip)
+        steps[i]->add_(advance);
+      else
+        steps[i]->add_(1);
       p.push_back(*parameters[i]);
       g.push_back(grad);
       m.push_back(*first[i]);
@@ -100,7 +113,27 @@ const char *hexapla_fused_adamw(at::Tensor *const *parameters, at::Tensor *const
     }
     if (p.empty()) return;
     at::_fused_adamw_(p, g, m, v, {}, s, rate, beta1, beta2, decay, eps,
-                      /*amsgrad=*/false, /*maximize=*/false);
+                      /*amsgrad=*/false, /*maximize=*/false, scaled, skipped);
+  });
+}
+
+// The norm of all gradients together; null where there is none.
+const char *hexapla_grad_norm(at::Tensor *const *parameters, int count, at::Tensor **out) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> grads;
+    for (int i = 0; i < count; ++i)
+      if (parameters[i]->grad().defined()) grads.push_back(parameters[i]->grad());
+    *out = nullptr;
+    if (!grads.empty()) *out = new at::Tensor(at::stack(at::_foreach_norm(grads)).norm());
+  });
+}
+
+const char *hexapla_deterministic(int on) {
+  return guarded([&] {
+    at::globalContext().setDeterministicAlgorithms(on != 0, /*warn_only=*/false);
+    at::globalContext().setDeterministicCuDNN(on != 0);
+    if (on) at::globalContext().setBenchmarkCuDNN(false);
   });
 }
 

@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::store::mmap;
+use crate::train::ffi;
 use crate::train::model::architecture::Naming;
 
 /// The file of a model's weights.
@@ -171,11 +172,11 @@ fn values(path: &Path, view: &TensorView<'_>) -> Result<Tensor> {
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
 }
 
-/// A tensor's bytes with what the format says of them.
+/// A tensor on the CPU with what the format says of it.
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    tensor: Tensor,
 }
 
 impl Stored {
@@ -189,10 +190,8 @@ impl Stored {
             other => return Err(Error::internal(format!("`{name}` has kind {other:?}"))),
         };
         let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
-        let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
         let shape = tensor.size().iter().map(|&n| n as usize).collect();
-        Ok(Self { dtype, shape, bytes })
+        Ok(Self { dtype, shape, tensor })
     }
 }
 
@@ -206,11 +205,12 @@ impl View for Stored {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        // Written as it lies in memory: a checkpoint has no room for a second copy of itself.
+        Cow::Borrowed(ffi::bytes(&self.tensor))
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        ffi::bytes(&self.tensor).len()
     }
 }
 

@@ -157,3 +157,172 @@ fn a_run_without_data_or_model_is_told() {
     let done = dir.run(&["train", "pretrian"]);
     assert!(done.stderr.contains("did you mean `train.pretrain`?"), "{}", done.stderr);
 }
+
+/// What makes a step's micro-batches two, which two ranks can share.
+const TWO: [&str; 6] = ["--set", "batch=4", "--set", "accumulate=2", "--threads", "2"];
+
+#[test]
+fn two_ranks_train_what_one_trains() {
+    let dirs = [(); 2].map(|()| Dir::new());
+    for (dir, ranks) in dirs.iter().zip(["1", "2"]) {
+        project(dir);
+        dir.ok(&[&["train", "pretrain", "--nproc", ranks][..], &TWO].concat());
+    }
+    let [one, two] = dirs.each_ref().map(|dir| lines(dir));
+    assert_eq!(one.len(), two.len());
+    for (a, b) in one.iter().zip(&two) {
+        let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
+        assert!((loss(a) - loss(b)).abs() < 1e-5, "{a}\n{b}");
+        assert_eq!((&a["step"], &a["tokens"]), (&b["step"], &b["tokens"]));
+    }
+    // Whatever began it, any number of ranks goes on with it.
+    let more = ["train", "pretrain", "--resume", "--set", "steps=16"];
+    dirs[1].ok(&[&more[..], &TWO].concat());
+    assert_eq!(lines(&dirs[1]).last().unwrap()["step"], 16);
+    let odd = dirs[0].run(&["train", "pretrain", "--resume", "--nproc", "2", "--set", "steps=20"]);
+    assert_eq!(odd.code, 2);
+    assert!(odd.stderr.contains("accumulate"), "{}", odd.stderr);
+}
+
+/// A run by two ranks that would take very long, once it has done some steps.
+fn endless(dir: &Dir) -> (std::process::Child, Vec<u32>) {
+    project(dir);
+    dir.ok(&["run"]);
+    let args = ["train", "pretrain", "--nproc", "2", "--set", "steps=1000000"];
+    let log = ["--set", "log_every=1", "--set", "save_every=1000000", "--set", "validate_every=5"];
+    let args = [&args[..], &log, &TWO].concat();
+    let child = dir.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = dir.join("runs/pretrain/metrics.jsonl");
+    while fs::read_to_string(&metrics).unwrap_or_default().lines().count() < 3 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let id = child.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let mut ranks: Vec<(String, u32)> = children
+        .split_whitespace()
+        .map(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+            let variables = String::from_utf8_lossy(&environment).into_owned();
+            let rank = variables.split('\0').find_map(|v| v.strip_prefix("RANK="));
+            (rank.unwrap().to_string(), pid.parse().unwrap())
+        })
+        .collect();
+    ranks.sort();
+    (child, ranks.into_iter().map(|(_, pid)| pid).collect())
+}
+
+fn signal(name: &str, pid: u32) {
+    let done = std::process::Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(done.unwrap().success());
+}
+
+#[test]
+fn a_rank_that_is_killed_is_named_and_ends_the_run() {
+    for (victim, words) in [
+        (1, "error: train.pretrain: rank 1 is gone"),
+        (0, "rank 1: error: train.pretrain: rank 0 is gone"),
+    ] {
+        let dir = Dir::new();
+        let (child, ranks) = endless(&dir);
+        signal("-KILL", ranks[victim]);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
+#[test]
+fn a_rank_that_hangs_is_named_and_ends_the_run() {
+    let dir = Dir::new();
+    let (child, ranks) = endless(&dir);
+    signal("-STOP", ranks[1]);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: train.pretrain: rank 1 is gone: silent for 15 s"), "{stderr}");
+}
+
+#[test]
+fn a_polite_signal_saves_and_is_no_failure() {
+    let dir = Dir::new();
+    let (child, _) = endless(&dir);
+    signal("-TERM", child.id());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("stopped"), "{stderr}");
+    let step = lines(&dir).last().unwrap()["step"].as_u64().unwrap();
+    assert!(dir.join(&format!("runs/pretrain/step-{step}/manifest.json")).is_file());
+    dir.ok(&["verify", "runs"]);
+    let more = ["train", "pretrain", "--resume", "--set", &format!("steps={}", step + 2)];
+    let more = [&more[..], &TWO, &["--set", "validate_every=5"]].concat();
+    dir.ok(&more);
+    assert_eq!(lines(&dir).last().unwrap()["step"], step + 2);
+}
+
+#[test]
+fn resuming_is_proved_on_the_run_itself() {
+    let dir = Dir::new();
+    project(&dir);
+    let done = dir.ok(&["train", "pretrain", "--verify-resume", "--threads", "1"]);
+    assert!(done.stderr.contains("equal to the bit"), "{}", done.stderr);
+    let left: Vec<_> = fs::read_dir(dir.join("runs")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_with_its_name() {
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["train", "pretrain", "--threads", "1"]);
+    let step = dir.join("runs/pretrain/step-12");
+    let resume = ["train", "pretrain", "--threads", "1", "--resume", "--set", "steps=14"];
+    for file in ["model.safetensors", "optimizer.safetensors", "state.json", "config.json"] {
+        let whole = fs::read(step.join(file)).unwrap();
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        for (bytes, words) in
+            [(&whole[..whole.len() - 1], "damaged: it has"), (&flipped[..], "damaged: its hash")]
+        {
+            fs::write(step.join(file), bytes).unwrap();
+            let done = dir.run(&resume);
+            assert_eq!(done.code, 2);
+            assert!(done.stderr.contains(&format!("step-12/{file}: {words}")), "{}", done.stderr);
+            assert!(done.stderr.contains("hint: write `step-8` into"), "{}", done.stderr);
+        }
+        fs::remove_file(step.join(file)).unwrap();
+        let done = dir.run(&resume);
+        assert!(done.stderr.contains(&format!("step-12/{file}: ")), "{}", done.stderr);
+        fs::write(step.join(file), whole).unwrap();
+    }
+    // The hint helps.
+    fs::write(step.join("state.json"), "").unwrap();
+    fs::write(dir.join("runs/pretrain/LATEST"), "step-8\n").unwrap();
+    dir.ok(&resume);
+    assert_eq!(lines(&dir).last().unwrap()["step"], 14);
+}
+
+#[test]
+fn a_full_disk_names_the_checkpoint_and_leaves_the_one_before() {
+    // A file of this size is larger than the shell lets the process write.
+    let dir = Dir::new();
+    project(&dir);
+    dir.ok(&["train", "pretrain", "--threads", "1", "--set", "steps=4"]);
+    let bytes = fs::metadata(dir.join("runs/pretrain/step-4/optimizer.safetensors")).unwrap().len();
+    let blocks = bytes / 1024 - 10;
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec {} train pretrain --threads 1 --resume",
+        env!("CARGO_BIN_EXE_hexapla")
+    );
+    let mut limited = std::process::Command::new("bash");
+    let output = limited.args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("optimizer.safetensors"), "{stderr}");
+    let names = |e: std::io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    let left: Vec<String> = fs::read_dir(dir.join("runs/pretrain")).unwrap().map(names).collect();
+    assert!(!left.iter().any(|name| name.starts_with(".tmp-") || name == "step-8"), "{left:?}");
+    dir.ok(&["train", "pretrain", "--threads", "1", "--resume"]);
+}

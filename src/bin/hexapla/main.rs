@@ -12,6 +12,8 @@ mod explain;
 mod functions;
 mod ingest;
 mod init;
+mod interrupt;
+mod launch;
 mod lid;
 mod mix;
 mod probe;

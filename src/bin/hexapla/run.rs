@@ -128,6 +128,7 @@ pub fn finish(outcomes: &[Outcome], ui: &Ui) -> Result<ExitCode> {
                         State::Built => "built",
                         State::UpToDate => "up to date",
                         State::WouldBuild => "would be built",
+                        State::Stopped => "stopped",
                     },
                     "why": o.why,
                     "rows": o.rows,

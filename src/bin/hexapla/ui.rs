@@ -197,8 +197,8 @@ impl Observer for Ui {
                     if let Ok(style) = ProgressStyle::with_template(template) {
                         bar.set_style(style.progress_chars("━╸─"));
                     }
-                    bar.set_message(unit.to_string());
                 }
+                bar.set_message(unit.to_string());
                 bar.set_position(done.min(total));
             }
             _ => bar.set_message(format!("{} {unit}, {:.0?}", group(done), since.elapsed())),
@@ -223,6 +223,7 @@ impl Observer for Ui {
         match outcome.state {
             State::UpToDate => line.push_str("up to date"),
             State::WouldBuild => line.push_str("would be built"),
+            State::Stopped => line.push_str("stopped"),
             State::Built => line.push_str("built"),
         }
         if let Some(rows) = outcome.rows.filter(|_| outcome.state == State::Built) {

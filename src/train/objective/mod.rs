@@ -37,6 +37,13 @@ pub struct Objective {
     pub score: fn(&Model, &Work, Noise) -> Result<Tensor>,
 }
 
+impl Objective {
+    /// Whether the right answers are tokens, and not classes.
+    pub fn predicts_tokens(&self) -> bool {
+        self.name != classify::CLASSIFY.name
+    }
+}
+
 /// Every objective, in the order of the documentation.
 pub const OBJECTIVES: &[&Objective] = &[
     &mlm::MLM,
