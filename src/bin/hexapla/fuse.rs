@@ -82,7 +82,8 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
         several => several.iter().map(|m| steps::resolve(m)).collect::<Result<_>>()?,
     };
     let base = args.base.as_deref().map(steps::resolve).transpose()?;
-    let weights = if args.weights.is_empty() { vec![1.0; models.len()] } else { args.weights.clone() };
+    let weights =
+        if args.weights.is_empty() { vec![1.0; models.len()] } else { args.weights.clone() };
     let ties = args.method == MethodName::Ties;
     let method = match args.method {
         MethodName::Slerp => Method::Slerp { t: args.t },

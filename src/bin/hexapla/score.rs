@@ -99,7 +99,8 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
     }
     for line in &lines {
         for warning in &line.warnings {
-            let place = if line.lang.is_empty() { String::new() } else { format!(" in {}", line.lang) };
+            let place =
+                if line.lang.is_empty() { String::new() } else { format!(" in {}", line.lang) };
             ui.say(format!("warning: {}{place}: {warning}", line.metric));
         }
     }
@@ -122,7 +123,12 @@ fn list(ui: &Ui) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for metric in METRICS {
-        ui.out(format!("{}: {}\n    reads {}\n", metric.name, metric.doc, metric.needs.describe()))?;
+        ui.out(format!(
+            "{}: {}\n    reads {}\n",
+            metric.name,
+            metric.doc,
+            metric.needs.describe()
+        ))?;
         for option in metric.options {
             ui.out(format!("    {}={}: {}\n", option.name, option.default, option.doc))?;
         }
@@ -156,8 +162,9 @@ fn rows(batches: &[RecordBatch], compare: Option<&str>) -> Result<Vec<Row>> {
         for i in 0..batch.num_rows() {
             let there = |cell: &Option<Cell>, what: &str| {
                 cell.clone().ok_or_else(|| {
-                    Error::usage(format!("row {}: `{what}` is null", rows.len() + 1))
-                        .hint_with("an answer that was not given is an empty text: `coalesce(x, '')`")
+                    Error::usage(format!("row {}: `{what}` is null", rows.len() + 1)).hint_with(
+                        "an answer that was not given is an empty text: `coalesce(x, '')`",
+                    )
                 })
             };
             rows.push(Row {
@@ -190,7 +197,10 @@ fn cells(column: &ArrayRef) -> Result<Vec<Option<Cell>>> {
     };
     let is_list = matches!(
         column.data_type(),
-        DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_) | DataType::FixedSizeList(..)
+        DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::ListView(_)
+            | DataType::FixedSizeList(..)
     );
     if !is_list {
         return Ok(texts(column)?.into_iter().map(|text| text.map(Cell::Text)).collect());
@@ -259,7 +269,11 @@ fn screen(
         if let Some((other, found)) = &line.other {
             row.push(right(number(*other)));
             row.push(right(format!("{:+.digits$}", found.difference)));
-            row.push(right(if found.p.is_nan() { String::new() } else { format!("{:.4}", found.p) }));
+            row.push(right(if found.p.is_nan() {
+                String::new()
+            } else {
+                format!("{:.4}", found.p)
+            }));
         }
         table.add_row(row);
     }

@@ -62,9 +62,8 @@ enum Articles {
 const ENGLISH: &[&str] = &["a", "an", "the"];
 const SPANISH: &[&str] = &["un", "una", "unos", "unas", "el", "la", "los", "las"];
 const VIETNAMESE: &[&str] = &["của", "là", "cái", "chiếc", "những"];
-const GERMAN: &[&str] = &[
-    "ein", "eine", "einen", "einem", "eines", "einer", "der", "die", "das", "den", "dem", "des",
-];
+const GERMAN: &[&str] =
+    &["ein", "eine", "einen", "einem", "eines", "einer", "der", "die", "das", "den", "dem", "des"];
 
 impl Rules {
     fn new(name: &str, lang: Option<&str>) -> Result<Self> {
@@ -203,7 +202,10 @@ mod tests {
     fn mlqa_knows_seven_languages() {
         assert_eq!(words("Der Hund, die Katze", "mlqa", "de"), ["hund", "katze"]);
         assert_eq!(words("Los gatos", "mlqa", "spa_Latn"), ["gatos"]);
-        assert_eq!(words("2008年 Beijing 奥运", "mlqa", "zh"), ["2008", "年", "beijing", "奥", "运"]);
+        assert_eq!(
+            words("2008年 Beijing 奥运", "mlqa", "zh"),
+            ["2008", "年", "beijing", "奥", "运"]
+        );
         assert_eq!(words("القط", "mlqa", "ar"), ["قط"]);
         assert_eq!(words("«हाँ»", "mlqa", "hi"), ["हाँ"]);
         assert!(Rules::new("mlqa", Some("sw")).is_err() && Rules::new("mlqa", None).is_err());

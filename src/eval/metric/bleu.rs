@@ -32,9 +32,17 @@ pub const BLEU: Metric = Metric {
             &["exp", "floor", "add-k", "none"],
             "what stands in for an order without a match (Chen and Cherry 2014)",
         ),
-        Choice::one_of("smooth_value", "default", super::options::ANY, "ε of `floor` (0.1), k of `add-k` (1)"),
+        Choice::one_of(
+            "smooth_value",
+            "default",
+            super::options::ANY,
+            "ε of `floor` (0.1), k of `add-k` (1)",
+        ),
         Choice::flag("lowercase", "letter case does not count"),
-        Choice::flag("effective_order", "orders longer than the text do not count; for single rows"),
+        Choice::flag(
+            "effective_order",
+            "orders longer than the text do not count; for single rows",
+        ),
         Choice::number("max_ngram_order", "4", "the longest n-gram"),
     ],
     score,
@@ -190,7 +198,10 @@ fn warnings(rows: &Rows<'_>, tokenizer: &str) -> Result<Vec<String>> {
     for item in rows.items.iter().take(1000) {
         for reference in item.references()? {
             let of = reference.chars().filter(|c| c.is_alphabetic());
-            of.for_each(|c| (unspaced, letters) = (unspaced + usize::from(tokenize::is_unspaced(c)), letters + 1));
+            of.for_each(|c| {
+                (unspaced, letters) =
+                    (unspaced + usize::from(tokenize::is_unspaced(c)), letters + 1)
+            });
         }
     }
     if unspaced * 2 <= letters {
@@ -212,7 +223,9 @@ mod tests {
         let sums = [4.0, 5.0, 3.0, 1.0, 0.0, 0.0, 4.0, 3.0, 2.0, 1.0];
         assert_eq!(formula(&sums, Smoothing::None, false), 0.0);
         let expected = (1.0f64 - 5.0 / 4.0).exp()
-            * (75.0f64.ln() + (100.0f64 / 3.0).ln() + 25.0f64.ln() + 25.0f64.ln()).mul_add(0.25, 0.0).exp();
+            * (75.0f64.ln() + (100.0f64 / 3.0).ln() + 25.0f64.ln() + 25.0f64.ln())
+                .mul_add(0.25, 0.0)
+                .exp();
         assert!((formula(&sums, Smoothing::Exp, false) - expected).abs() < 1e-12);
         assert_eq!(formula(&[0.0; 10], Smoothing::Exp, false), 0.0);
     }

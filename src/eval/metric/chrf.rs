@@ -186,7 +186,10 @@ mod tests {
 
     #[test]
     fn one_mark_comes_off() {
-        assert_eq!(words("(hi) \"x, ok! ! ¿qué?"), ["(hi", ")", "\"x", ",", "ok", "!", "!", "¿qué", "?"]);
+        assert_eq!(
+            words("(hi) \"x, ok! ! ¿qué?"),
+            ["(hi", ")", "\"x", ",", "ok", "!", "!", "¿qué", "?"]
+        );
     }
 
     #[test]

@@ -36,7 +36,10 @@ pub const F1: Metric = Metric {
             return Err(Error::usage(format!("no row has the label `{positive}`"))
                 .hint_with("name the label that F1 is of: `f1:positive=LABEL`"));
         };
-        Ok(scored(labels.counts(move |sums| class_f1(&sums[3 * at..3 * at + 3]).unwrap_or(0.0)), "f1"))
+        Ok(scored(
+            labels.counts(move |sums| class_f1(&sums[3 * at..3 * at + 3]).unwrap_or(0.0)),
+            "f1",
+        ))
     },
     ..ACCURACY
 };

@@ -67,7 +67,8 @@ fn entities(rows: &Rows<'_>) -> Result<Scored> {
     for (row, (answer, gold)) in all.iter().enumerate() {
         same_length(row, answer, gold)?;
         for tag in answer.iter().chain(gold) {
-            let known = tag.starts_with(['B', 'I', 'O']) || (!strict && tag.starts_with(['E', 'S']));
+            let known =
+                tag.starts_with(['B', 'I', 'O']) || (!strict && tag.starts_with(['E', 'S']));
             if !known {
                 return Err(Error::usage(format!("row {}: `{tag}` is no tag of IOB2", row + 1))
                     .hint_with("entities are tagged `B-PER I-PER O`; for other tags there is `tag_accuracy`"));
@@ -81,7 +82,8 @@ fn entities(rows: &Rows<'_>) -> Result<Scored> {
     // Per type: right, answered, expected.
     let rows_of = found.iter().map(|(answer, gold)| {
         let mut cells = Vec::new();
-        let at = |entity: &Entity<'_>| 3 * types.binary_search(&entity.0).unwrap_or_default() as u32;
+        let at =
+            |entity: &Entity<'_>| 3 * types.binary_search(&entity.0).unwrap_or_default() as u32;
         for entity in answer {
             cells.push((at(entity) + 1, 1.0));
             cells.extend(gold.contains(entity).then(|| (at(entity), 1.0)));

@@ -152,7 +152,9 @@ impl Needs {
             Self::Labels => "a label; the right one",
             Self::Tags => "tags of the words (list, or spaced); the right ones",
             Self::Numbers => "a number; the right one",
-            Self::Rankings => "names, best first (list, or spaced); the relevant ones, or `name=gain`",
+            Self::Rankings => {
+                "names, best first (list, or spaced); the relevant ones, or `name=gain`"
+            }
         }
     }
 }
@@ -273,7 +275,12 @@ pub fn find(spec: &str) -> Result<(&'static Metric, Options)> {
 }
 
 /// Scores rows of one language.
-pub fn score(metric: &Metric, options: &Options, lang: Option<&str>, items: &[Item]) -> Result<Scored> {
+pub fn score(
+    metric: &Metric,
+    options: &Options,
+    lang: Option<&str>,
+    items: &[Item],
+) -> Result<Scored> {
     (metric.score)(&Rows { items, lang, options }).map_err(|e| e.within(metric.name))
 }
 

@@ -102,7 +102,9 @@ impl Options {
     pub fn count(&self, name: &str, least: usize, most: usize) -> Result<usize> {
         let value = self.get(name);
         value.parse().ok().filter(|n| (least..=most).contains(n)).ok_or_else(|| {
-            Error::usage(format!("`{name}={value}`: a whole number from {least} to {most} is wanted"))
+            Error::usage(format!(
+                "`{name}={value}`: a whole number from {least} to {most} is wanted"
+            ))
         })
     }
 

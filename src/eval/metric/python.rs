@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn white_space_is_pythons() {
-        assert_eq!(split("a\u{1c}b\u{a0}\u{3000}c\u{200b}").collect::<Vec<_>>(), ["a", "b", "c\u{200b}"]);
+        assert_eq!(
+            split("a\u{1c}b\u{a0}\u{3000}c\u{200b}").collect::<Vec<_>>(),
+            ["a", "b", "c\u{200b}"]
+        );
         assert_eq!(trim_end(" a\u{85}\n"), " a");
     }
 }

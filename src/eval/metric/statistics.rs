@@ -49,7 +49,8 @@ impl Statistics {
 
     /// The mean of one number a row, times a factor; 0 for none.
     pub fn mean(values: impl IntoIterator<Item = f64>, factor: f64) -> Self {
-        let formula = move |sums: &[f64]| if sums[1] > 0.0 { factor * sums[0] / sums[1] } else { 0.0 };
+        let formula =
+            move |sums: &[f64]| if sums[1] > 0.0 { factor * sums[0] / sums[1] } else { 0.0 };
         Self::dense(2, values.into_iter().map(|v| vec![v, 1.0]), Box::new(formula))
     }
 

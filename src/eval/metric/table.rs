@@ -132,15 +132,22 @@ fn one(
                 resample::paired_randomization(&statistics, &second, &order, how)
             }
             Test::Randomization => {
-                return Err(Error::usage(format!("{}: rows have no part in it to exchange", metric.name))
-                    .hint_with("ask for `--test bootstrap`"));
+                return Err(Error::usage(format!(
+                    "{}: rows have no part in it to exchange",
+                    metric.name
+                ))
+                .hint_with("ask for `--test bootstrap`"));
             }
         };
         Some((second.value(), found))
     } else {
         None
     };
-    let each = if request.each { (0..items.len()).map(|i| statistics.row(i)).collect() } else { Vec::new() };
+    let each = if request.each {
+        (0..items.len()).map(|i| statistics.row(i)).collect()
+    } else {
+        Vec::new()
+    };
     let line = Line {
         metric: String::new(),
         lang: String::new(),
@@ -208,7 +215,8 @@ mod tests {
             item: Item::texts(a, &[b]),
             other: Some(c.into()),
         };
-        let rows = [row("isl", "a", "a", "a"), row("swh", "b", "a", "a"), row("swh", "a", "a", "b")];
+        let rows =
+            [row("isl", "a", "a", "a"), row("swh", "b", "a", "a"), row("swh", "a", "a", "b")];
         let (metric, options) = super::super::find("accuracy").unwrap();
         let request = Request {
             resampling: Resampling { samples: 100, seed: 1 },

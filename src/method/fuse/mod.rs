@@ -152,8 +152,9 @@ fn check(models: usize, base: Option<&Path>, method: &Method) -> Result<()> {
     match (wants_base, base) {
         (true, None) => Err(Error::usage("what the models began with is not told")
             .hint_with("name it with `--base DIR`")),
-        (false, Some(_)) => Err(Error::usage("this method has no base")
-            .hint_with("`task` and `ties` have one")),
+        (false, Some(_)) => {
+            Err(Error::usage("this method has no base").hint_with("`task` and `ties` have one"))
+        }
         _ => Ok(()),
     }
 }
@@ -166,7 +167,9 @@ fn alike(models: &[&Model]) -> Result<()> {
         for tensor in first.tensors() {
             let Some(theirs) = other.get(&tensor.name) else {
                 let message = format!("`{}` is in {here} and not in {there}", tensor.name);
-                return Err(Error::usage(message).hint_with("only models of one shape can be fused"));
+                return Err(
+                    Error::usage(message).hint_with("only models of one shape can be fused")
+                );
             };
             if theirs.shape != tensor.shape {
                 return Err(Error::usage(format!(
@@ -242,7 +245,8 @@ fn open_to_all(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).map_err(|e| Error::io(dir, e))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
+            .map_err(|e| Error::io(dir, e))?;
     }
     Ok(())
 }

@@ -191,7 +191,8 @@ impl Writer {
         text.resize(text.len().next_multiple_of(8), b' ');
         let file = File::create(path).map_err(|e| Error::io(path, e))?;
         let mut out = BufWriter::new(file);
-        let begun = out.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| out.write_all(&text));
+        let begun =
+            out.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| out.write_all(&text));
         begun.map_err(|e| Error::io(path, e))?;
         Ok(Self { path: path.into(), out, order, written: 0 })
     }

@@ -14,7 +14,10 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
     let name = fs::read_to_string(&latest).map_err(|e| Error::io(&latest, e))?;
     let dir = path.join(name.trim());
     if !name.starts_with("step-") || !dir.is_dir() {
-        return Err(Error::input(&latest, format!("names `{}`, which is no checkpoint", name.trim())));
+        return Err(Error::input(
+            &latest,
+            format!("names `{}`, which is no checkpoint", name.trim()),
+        ));
     }
     Ok(dir)
 }

@@ -130,7 +130,10 @@ mod tests {
 
     #[test]
     fn numbers_stay_whole_in_western_text() {
-        assert_eq!(of("13a", "Pay 1,234.50 (or 3-4)."), ["Pay", "1,234.50", "(", "or", "3", "-", "4", ")", "."]);
+        assert_eq!(
+            of("13a", "Pay 1,234.50 (or 3-4)."),
+            ["Pay", "1,234.50", "(", "or", "3", "-", "4", ")", "."]
+        );
         assert_eq!(of("13a", "&quot;Don't&quot;"), ["\"", "Don't", "\""]);
         // Spaces do not make the devanagari danda a mark of its own in 13a; in intl it is one.
         assert_eq!(of("13a", "मैं घर जाता हूँ।").len(), 4);

@@ -67,13 +67,22 @@ mod tests {
 
     #[test]
     fn marks_come_off_or_go() {
-        let plain =
-            Options { normalized: false, no_punct: false, asian_support: false, case_sensitive: false };
-        let of = |text: &str, how| python::split(&tokenize(text, how)).map(String::from).collect::<Vec<_>>();
+        let plain = Options {
+            normalized: false,
+            no_punct: false,
+            asian_support: false,
+            case_sensitive: false,
+        };
+        let of = |text: &str, how| {
+            python::split(&tokenize(text, how)).map(String::from).collect::<Vec<_>>()
+        };
         assert_eq!(of("Это, Дом.", plain), ["это,", "дом."]);
         let normal = Options { normalized: true, ..plain };
         assert_eq!(of("Tom's 1,5 (x).", normal), ["tom", "'s", "1,5", "(", "x", ")", "."]);
-        assert_eq!(of("我喜欢。", Options { asian_support: true, ..normal }), ["我", "喜", "欢", "。"]);
+        assert_eq!(
+            of("我喜欢。", Options { asian_support: true, ..normal }),
+            ["我", "喜", "欢", "。"]
+        );
         let bare = Options { no_punct: true, asian_support: true, ..plain };
         assert_eq!(of("「猫」 a.b", bare), ["猫", "ab"]);
         assert!(of("\u{a0}", normal).is_empty());
