@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-export check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
+	check-export check-metrics check-fuse check-memory bench-ingest bench-measure bench-dedup bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -94,6 +94,18 @@ check-export: ## every export format, read back by the engine that it is for
 	$(ENV)
 	cargo build --locked
 	scripts/check-export.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-metrics: ## BLEU, chrF, TER, F1, ROUGE and others against the peers that define them (needs ../shared/data)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	scripts/check-metrics.sh "$$CARGO_TARGET_DIR/debug/hexapla" ../shared/data
+
+check-fuse: ## fused weights against mergekit's
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	scripts/check-fuse.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
 	@scripts/tools.sh c++ cargo python3 pip

@@ -110,7 +110,7 @@ pub fn run(args: Args, ui: &Ui) -> Result<ExitCode> {
 /// All metrics, what they read and their options.
 fn list(ui: &Ui) -> Result<ExitCode> {
     if ui.json() {
-        let of = |m: &&hexapla::eval::metric::Metric| {
+        let of = |m: &&metric::Metric| {
             let options = m.options.iter().map(
                 |o| json!({ "name": o.name, "default": o.default, "valid": o.valid, "doc": o.doc }),
             );
@@ -160,9 +160,10 @@ fn rows(batches: &[RecordBatch], compare: Option<&str>) -> Result<Vec<Row>> {
             column("reference")?;
         }
         for i in 0..batch.num_rows() {
+            let number = rows.len() + 1;
             let there = |cell: &Option<Cell>, what: &str| {
                 cell.clone().ok_or_else(|| {
-                    Error::usage(format!("row {}: `{what}` is null", rows.len() + 1)).hint_with(
+                    Error::usage(format!("row {number}: `{what}` is null")).hint_with(
                         "an answer that was not given is an empty text: `coalesce(x, '')`",
                     )
                 })

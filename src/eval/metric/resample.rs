@@ -40,7 +40,7 @@ pub fn draw(order: &[u32], sample: usize, seed: u64) -> Vec<u32> {
     let mut times = vec![0; order.len()];
     for place in 0..n {
         let drawn = id::keyed(sample as u64 * n + place, seed);
-        let at = (u128::from(drawn) * u128::from(n) >> 64) as usize;
+        let at = ((u128::from(drawn) * u128::from(n)) >> 64) as usize;
         times[order[at] as usize] += 1;
     }
     times

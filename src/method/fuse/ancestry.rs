@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::safetensors::Tensor;
 use super::values::Number;
 use crate::error::Result;
@@ -94,11 +96,13 @@ pub fn of(models: &[PathBuf], seen: Likeness) -> Result<Ancestry> {
 /// What a checkpoint of a run here says that it began with.
 fn origin(dir: &Path) -> Result<Option<String>> {
     let Some(manifest) = super::json(&dir.join("manifest.json"))? else { return Ok(None) };
+    let text = |value: &Value| value.as_str().map(|text| text.trim_matches('"').to_string());
+    // A run that began anew names its model, and so its shape and seed, instead.
     let inputs = &manifest["inputs"];
-    let named = ["init", "model"].iter().find_map(|key| {
-        let value = inputs.get(key)?.as_str()?;
-        Some(format!("{key} {value}"))
-    });
+    let init =
+        text(&inputs["init"]).filter(|init| init != "null").map(|init| format!("from {init}"));
+    let seed = || Some(format!("anew, seed {}", manifest["seed"].as_u64()?));
+    let named = init.or_else(|| inputs.get("[model]").and_then(|_| seed()));
     let node = manifest["node"].as_str().unwrap_or("a run");
     Ok(named.map(|named| format!("{node}: {named}")))
 }
