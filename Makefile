@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint docs reference check-hf check-readers check-s3 check-scorer \
-	check-export check-tokenizers check-memory check-tensorboard bench-train bench-ingest bench-measure bench-dedup \
-	bench-pack conformance clean
+	check-export check-tokenizers check-metrics check-fuse check-memory check-tensorboard bench-train bench-ingest \
+	bench-measure bench-dedup bench-pack conformance clean
 
 # The variables that every cargo command here runs under; two steps, so that a failure stops make.
 ENV := env=$$(scripts/env.sh); eval "$$env"
@@ -113,6 +113,18 @@ check-tokenizers: ## SentencePiece's models as its own package reads them, ours 
 	$(ENV)
 	cargo build --locked
 	scripts/check-tokenizers.sh "$$CARGO_TARGET_DIR/debug/hexapla"
+
+check-metrics: ## BLEU, chrF, TER, F1, ROUGE and others against the peers that define them (needs ../shared/data)
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	scripts/check-metrics.sh "$$CARGO_TARGET_DIR/debug/hexapla" ../shared/data
+
+check-fuse: ## fused weights against mergekit's
+	@scripts/tools.sh c++ cargo python3 pip
+	$(ENV)
+	$(BUILD)
+	scripts/check-fuse.sh "$$CARGO_TARGET_DIR/debug/hexapla"
 
 check-readers: ## DuckDB, Polars and datasets read every table and agree with the manifests
 	@scripts/tools.sh c++ cargo python3 pip

@@ -45,6 +45,8 @@ pub mod train {
     pub mod config;
 }
 
+pub mod method;
+
 pub mod eval;
 pub mod export;
 pub mod report;

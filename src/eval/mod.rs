@@ -2,6 +2,8 @@
 //!
 //! Trains nothing and loads nothing: it scores what a model answered.
 
+pub mod metric;
+
 use std::collections::BTreeMap;
 
 /// One number about one run in one language.

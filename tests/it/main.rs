@@ -12,6 +12,7 @@ mod messages;
 mod mix;
 mod mutations;
 mod reference;
+mod score;
 mod shared;
 mod show;
 mod slt;

@@ -44,7 +44,12 @@ const LAYERS: &[Layer] = &[
         may_use: &["error", "schema", "id", "store", "token", "feed", "train"],
     },
     Layer {
-        modules: &["eval", "export"],
+        modules: &["eval"],
+        // Words of any script are those of `text`.
+        may_use: &["error", "schema", "id", "store", "text", "token", "feed", "train", "method"],
+    },
+    Layer {
+        modules: &["export"],
         may_use: &["error", "schema", "id", "store", "token", "feed", "train", "method"],
     },
     Layer { modules: &["report"], may_use: &["error", "schema", "id", "store"] },
@@ -105,6 +110,7 @@ const REGISTRIES: &[(&str, &str)] = &[
     ("QUERIES", "sql/"),
     ("OBJECTIVES", "train/"),
     ("MODEL_TYPES", "train/"),
+    ("METRICS", "eval/"),
     ("FORMATS", "export/"),
 ];
 

@@ -115,6 +115,10 @@ pub enum Command {
     Train(crate::train::Args),
     /// Evaluate runs
     Eval(crate::eval::Args),
+    /// Score hypotheses against references with BLEU, chrF, F1 and others
+    Score(crate::score::Args),
+    /// Fuse models of one shape into one
+    Fuse(crate::fuse::Args),
     /// Write a model's logits on made-up rows, to compare with another implementation
     Probe(crate::probe::Args),
     /// Write the project's report as one HTML page
@@ -144,6 +148,8 @@ impl Command {
             Command::Export(args) => crate::run::named(args, ui),
             Command::Train(args) => crate::train::run(args, ui),
             Command::Eval(args) => crate::eval::run(args, ui),
+            Command::Score(args) => crate::score::run(args, ui),
+            Command::Fuse(args) => crate::fuse::run(args, ui),
             Command::Probe(args) => crate::probe::run(args, ui),
             Command::Report(args) => crate::report::run(args, ui),
             Command::Verify(args) => crate::verify::run(args, ui),
