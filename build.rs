@@ -17,6 +17,7 @@ fn torch() {
         ["guard.h", "shim.cpp", "cross_entropy.cpp", "group.cpp", "cuda.cpp", "cuda.hpp", "gloo_headers"];
     for source in sources {
         println!("cargo:rerun-if-changed=src/train/{source}");
+    }
     // Set by torch-sys, whose `links` key is "tch".
     let lib = PathBuf::from(
         env::var("DEP_TCH_LIBTORCH_LIB")
