@@ -161,42 +161,55 @@ impl Clusters {
     }
 }
 
+/// The cluster at hand.
+struct Open {
+    root: u32,
+    /// Whether its best row is new, and the place of that.
+    best: (bool, [u64; PLACE]),
+    any_new: bool,
+    fact: Fact,
+}
+
+impl Open {
+    /// An old row is the best one wherever there is any.
+    fn close(self) -> [u64; 4] {
+        Fact { mixed: self.any_new && !self.best.0, ..self.fact }.words()
+    }
+}
+
 /// One pass over the rows of all clusters.
 fn facts(members: &Sorted<WORDS>, space: &Space) -> Result<Scratch<[u64; 4]>> {
     let mut facts: ScratchWriter<[u64; 4]> = space.writer();
-    // The cluster at hand: its first row, the place of its best one, whether it has a new one.
-    let mut open: Option<(u32, (bool, [u64; PLACE]), bool, Fact)> = None;
-    let mut close = |open: Option<(u32, (bool, [u64; PLACE]), bool, Fact)>| match open {
-        // An old row is the best one wherever there is any.
-        Some((_, (new, _), any_new, fact)) => {
-            facts.push(Fact { mixed: any_new && !new, ..fact }.words())
-        }
-        None => Ok(()),
-    };
+    let mut open: Option<Open> = None;
     for record in members.iter()? {
         let record = record?;
         let (root, twin, number, flags) = split(&record);
         let (new, compared) = (flags & OLD == 0, flags & NEEDED != 0);
-        let place = (new, place(&record));
-        let doc = place.1[PLACE - 1];
+        let best = (new, place(&record));
+        let doc = best.1[PLACE - 1];
         match &mut open {
-            Some((of, best, any_new, fact)) if *of == root => {
-                *any_new |= new;
+            Some(open) if open.root == root => {
+                open.any_new |= new;
+                let fact = &mut open.fact;
                 fact.compared |= compared;
                 fact.size += 1;
                 fact.least = fact.least.min(doc);
-                if place < *best {
-                    *best = place;
+                if best < open.best {
+                    open.best = best;
                     (fact.best, fact.twin, fact.doc) = (number, twin, doc);
                 }
             }
             _ => {
                 let (size, mixed) = (1, false);
                 let fact = Fact { best: number, twin, doc, least: doc, size, mixed, compared };
-                close(open.replace((root, place, new, fact)))?;
+                if let Some(before) = open.replace(Open { root, best, any_new: new, fact }) {
+                    facts.push(before.close())?;
+                }
             }
         }
     }
-    close(open)?;
+    if let Some(last) = open {
+        facts.push(last.close())?;
+    }
     facts.finish()
 }
