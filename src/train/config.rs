@@ -305,7 +305,7 @@ impl Default for TrainConfig {
             save_every: None,
             validate_every: None,
             keep: 2,
-            validate_rows: 1024,
+            validate_rows: 128,
             best_by: "mean".into(),
             patience: None,
             deterministic: false,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -177,9 +177,10 @@ impl Window {
         Ok(line)
     }
 
-    /// Forgets the time since the last line, for what is no part of a step.
-    pub fn skip_time(&mut self) {
-        self.since = Instant::now();
+    /// Leaves out time that was no part of a step, such as a validation's.
+    pub fn leave_out(&mut self, time: Duration) {
+        self.since =
+            self.since.checked_add(time).map_or(self.since, |since| since.min(Instant::now()));
     }
 }
 

@@ -269,6 +269,7 @@ impl Loop<'_, '_> {
     }
 
     fn validate(&mut self, held: &Held<'_>, vocabulary: &Vocabulary) -> Result<validate::Found> {
+        let validating = Instant::now();
         let begun = &mut *self.begun;
         let sums = Sums::new(self.keys.clone(), begun.model.device())?;
         begun.optimizer.swap_averages(begun.model.parameters())?;
@@ -281,6 +282,7 @@ impl Loop<'_, '_> {
             self.run.group,
         );
         begun.optimizer.swap_averages(begun.model.parameters())?;
+        self.window.leave_out(validating.elapsed());
         found
     }
 

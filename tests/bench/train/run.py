@@ -127,7 +127,7 @@ class Bench:
         """The lines of the metrics of a run, but for the first ones, and its peak memory."""
         shutil.rmtree(self.project / "runs", ignore_errors=True)
         command = [self.hexapla, "train", name, "--project", str(self.project), "-q", "--threads", str(threads)]
-        for text in (f"steps={self.steps + 2}", *sets):
+        for text in (f"steps={self.steps + 2}", "validate_every=1000000", "validate_rows=1", *sets):
             command += ["--set", text]
         command += ["--nproc", str(ranks)]
         env = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
