@@ -13,8 +13,15 @@ fn main() {
 fn torch() {
     use std::{env, path::PathBuf};
 
-    let sources =
-        ["guard.h", "shim.cpp", "cross_entropy.cpp", "group.cpp", "cuda.cpp", "cuda.hpp", "gloo_headers"];
+    let sources = [
+        "guard.h",
+        "shim.cpp",
+        "cross_entropy.cpp",
+        "group.cpp",
+        "cuda.cpp",
+        "cuda.hpp",
+        "gloo_headers",
+    ];
     for source in sources {
         println!("cargo:rerun-if-changed=src/train/{source}");
     }

@@ -74,7 +74,7 @@ pub struct Contents {
 impl Contents {
     /// Copies a model and its optimizer as they are now.
     pub fn of(
-        model: &Encoder,
+        model: &Model,
         optimizer: &Optimizer,
         tokenizer: &Path,
         state: &State,
