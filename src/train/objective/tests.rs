@@ -195,7 +195,7 @@ fn pairs_prefer_tlm() {
 
 #[test]
 fn objectives_are_held_to_their_kind_of_model() {
-    let shape = crate::train::model::decoder::tests::tiny(50);
+    let shape = decoder::tests::tiny(50);
     check_model(&["clm".to_string()], &shape).unwrap();
     let error = check_model(&["mlm".to_string()], &shape).unwrap_err();
     let text = "objective `mlm` trains a model of type `encoder`; this one is `decoder`";
