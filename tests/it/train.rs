@@ -123,7 +123,7 @@ fn two_ranks_train_what_one_trains() {
         project(dir);
         dir.ok(&[&["train", "pretrain", "--nproc", ranks][..], &TWO].concat());
     }
-    let [one, two] = dirs.each_ref().map(|dir| lines(dir));
+    let [one, two] = dirs.each_ref().map(lines);
     assert_eq!(one.len(), two.len());
     for (a, b) in one.iter().zip(&two) {
         let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
