@@ -42,7 +42,9 @@ fn score(rows: &Rows<'_>) -> Result<Scored> {
         let references = item.references()?;
         let (mut fewest, mut length) = (usize::MAX, 0);
         for reference in &references {
-            let reference = tokenize::tokenize(reference, how);
+            // sacreBLEU tokenizes references twice, which shows where `normalized` parts anew what it
+            // has parted before: a copy can then have edits.
+            let reference = tokenize::tokenize(&tokenize::tokenize(reference, how), how);
             let reference: Vec<&str> = python::split(&reference).collect();
             fewest = fewest.min(edits::edits(&hypothesis, &reference));
             length += reference.len();

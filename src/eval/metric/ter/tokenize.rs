@@ -37,7 +37,7 @@ pub fn tokenize(text: &str, how: Options) -> String {
             text.retain(|c| !is_asian_mark(c));
         }
     }
-    text
+    python::split(&text).collect::<Vec<_>>().join(" ")
 }
 
 fn normalized(text: &str) -> String {
