@@ -126,7 +126,7 @@ fn part(work: &Work, lengths: &[Vec<i32>], first: usize, count: usize) -> Work {
     let bytes = |buffer: &Buffer| buffer.slice_with_length(first * LENGTH * 4, count * LENGTH * 4);
     Work {
         ids: bytes(&work.ids),
-        layout: Layout::new(&lengths[first..first + count], LENGTH, Unit::Document, 1).unwrap(),
+        layout: Layout::new(&lengths[first..first + count], LENGTH, Unit::Document, 32).unwrap(),
         places: chosen.iter().map(|&i| work.places[i] - range.start).collect(),
         target_langs: chosen.iter().map(|&i| work.target_langs[i]).collect(),
         gold: chosen.iter().map(|&i| work.gold[i]).collect(),

@@ -70,7 +70,7 @@ fn parts_hold_every_document_once() {
     assert_eq!(groups.len(), 6);
     for (lang, counts) in groups {
         let sql = format!(
-            "SELECT count(*), sum(tokens) + count(*) FROM selection.main WHERE lang = '{lang}'"
+            "SELECT count(*), sum(tokens) - count(*) FROM selection.main WHERE lang = '{lang}'"
         );
         let done = dir.ok(&["sql", "--json", "-c", &sql]).json();
         let row: Vec<&Value> = done["rows"][0].as_object().unwrap().values().collect();
