@@ -112,7 +112,7 @@ impl Model {
         Ok(x.f_linear(&cast(&weight, kind)?, bias.as_ref())?)
     }
 
-    /// −log P of the gold tokens [n] for hidden states [n, hidden], in 32 bits.
+    /// −log P of the gold tokens `[n]` for hidden states `[n, hidden]`, in 32 bits.
     ///
     /// The logits are never held all at once. Errors when the model has no such head.
     pub fn token_losses(&self, hidden: &Tensor, gold: &Tensor) -> Result<Tensor> {
