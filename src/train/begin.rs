@@ -12,6 +12,7 @@ use tch::Device;
 
 use crate::error::{Error, Result};
 use crate::store::manifest::Manifest;
+use crate::store::mmap;
 use crate::train::checkpoint::{self, State};
 use crate::train::config::{ModelConfig, TrainConfig};
 use crate::train::ffi;
@@ -100,6 +101,7 @@ impl Begun {
         length: Option<i64>,
     ) -> Result<Self> {
         run.config.validate()?;
+        mmap::keep_freed();
         ffi::deterministic(run.config.deterministic)?;
         let lock = match run.group.leads() {
             true => Some(lock(run.dir)?),

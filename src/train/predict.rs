@@ -9,6 +9,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::store::mmap;
 use crate::train::batch::Source;
 use crate::train::checkpoint;
 use crate::train::config::{Dtype, Masking, Weight};
@@ -22,6 +23,7 @@ use crate::train::work::Work;
 
 /// Loads the model of a run (its latest checkpoint) or of a Hugging Face folder.
 pub fn load(path: &Path, dtype: Dtype, device: Device) -> Result<Model> {
+    mmap::keep_freed();
     checkpoint::load_model(&retention::resolve(path)?, dtype, device)
 }
 
